@@ -1,1 +1,2 @@
-//! placeholder
+//! gaap-operator
+pub mod crd;
