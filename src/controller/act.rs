@@ -1,0 +1,218 @@
+//! Performing one decided step: the only code that writes anywhere.
+
+use std::sync::Arc;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Api, Patch, PatchParams};
+use kube::runtime::reflector::ObjectRef;
+use serde_json::json;
+
+use crate::controller::backoff;
+use crate::controller::context::Context;
+use crate::controller::decide::Release;
+use crate::controller::failure::Failure;
+use crate::controller::finalizer;
+use crate::controller::kube_call::{KubeError, kube_call};
+use crate::controller::memory::{LookRecord, Outcome, Seen, SendRecord};
+use crate::controller::object::WatchedProxy;
+use crate::controller::observation::Resource;
+use crate::controller::status::Plan;
+use crate::crd::{GaapProxy, GaapProxyStatus};
+use crate::gaap::{Class, DestroyRequest, Look, MemberOutcome, Session, Turn};
+
+const FIELD_MANAGER: &str = "gaap-operator";
+
+fn api(context: &Context, resource: &Resource) -> Api<GaapProxy> {
+    Api::namespaced(context.kube.clone(), &resource.namespace)
+}
+
+fn parameters() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+fn json_patch(operations: serde_json::Value) -> Result<Patch<()>, ActError> {
+    Ok(Patch::Json(serde_json::from_value(operations)?))
+}
+
+/// Why a step could not be performed.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// The API server.
+    #[error(transparent)]
+    Kube(#[from] KubeError),
+    /// A patch of ours is no JSON patch: a defect.
+    #[error("a patch could not be written: {0}")]
+    Patch(#[from] serde_json::Error),
+    /// The API server sent an object that cannot be read.
+    #[error("the stored object cannot be read: {0}")]
+    Malformed(String),
+}
+
+/// Reads the resource from the API server; none when it is gone, or another of the same name is there.
+pub async fn read_fresh(context: &Context, resource: &Resource) -> Result<Option<Resource>, ActError> {
+    let call = api(context, resource);
+    let object = match kube_call("reading the resource", call.get(&resource.name)).await {
+        Ok(object) => object,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let fresh = Resource::read(&object).map_err(ActError::Malformed)?;
+    Ok((fresh.uid == resource.uid).then_some(fresh))
+}
+
+/// Stores our finalizer. Returns the resource as it is now.
+pub async fn add_finalizer(context: &Context, resource: &Resource) -> Result<Resource, ActError> {
+    let patch = json_patch(finalizer::add(resource))?;
+    let call = api(context, resource);
+    let object = kube_call("storing the finalizer", call.patch(&resource.name, &parameters(), &patch)).await?;
+    Resource::read(&object).map_err(ActError::Malformed)
+}
+
+/// Removes our finalizer. False when there was nothing to remove any more: the object is gone, or another.
+pub async fn remove_finalizer(context: &Context, resource: &Resource) -> Result<bool, ActError> {
+    let Some(deleted) = resource.deleted.and_then(|second| Timestamp::from_second(second).ok()) else {
+        return Ok(false);
+    };
+    let Some(operations) = finalizer::remove(resource, &deleted.to_string()) else { return Ok(false) };
+    let patch = json_patch(operations)?;
+    let call = api(context, resource);
+    match kube_call("removing the finalizer", call.patch(&resource.name, &parameters(), &patch)).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Stores a status if it says something new; returns the resource as it is then. A status that raises the attempt
+/// is stored only on the version of the resource it was decided on.
+pub async fn write_status(
+    context: &Context,
+    resource: &Resource,
+    plan: &Plan,
+) -> Result<Option<Resource>, ActError> {
+    let now = Timestamp::try_from(std::time::UNIX_EPOCH + context.clock.now().unix).unwrap_or(Timestamp::UNIX_EPOCH);
+    let Some(status) = plan.against(&resource.status, resource.generation, now) else { return Ok(None) };
+    let mut operations = vec![finalizer::test("/metadata/uid", &resource.uid)];
+    if attempt(&status) != attempt(&resource.status) {
+        operations.push(finalizer::test("/metadata/resourceVersion", &resource.resource_version));
+    }
+    operations.push(json!({ "op": "add", "path": "/status", "value": status }));
+    let patch = json_patch(operations.into())?;
+    let call = api(context, resource);
+    let object = kube_call("writing the status", call.patch_status(&resource.name, &parameters(), &patch)).await?;
+    Resource::read(&object).map(Some).map_err(ActError::Malformed)
+}
+
+fn attempt(status: &GaapProxyStatus) -> u32 {
+    status.destroy.as_ref().map_or(0, |destroy| destroy.attempt)
+}
+
+/// Asks for the proxy. The answer goes to the memory of the resource and wakes it: a reconcile that waited for it
+/// would hold a worker, and fewer questions would share one call.
+pub fn look(context: &Arc<Context>, resource: &Resource) {
+    let asked = context.clock.now().monotonic;
+    context.memories.update(&resource.uid, |memory| memory.asking = Some(asked));
+    let (context, resource) = (context.clone(), resource.clone());
+    tokio::spawn(async move {
+        let (look, account) = context.cloud.sweep.look(resource.proxy_id.clone()).await;
+        let seen = match look {
+            Look::Present(proxy) => Seen::Present(proxy),
+            Look::Absent => Seen::Absent,
+            Look::Failed(error) => Seen::Failed(Failure::from(&error)),
+        };
+        let answered = context.clock.now().monotonic;
+        context.memories.update(&resource.uid, |memory| {
+            memory.record_look(LookRecord { asked, answered, account, seen });
+            if let Some(LookRecord { seen: Seen::Failed(failure), .. }) = &memory.look {
+                memory.look_hold = Some(backoff::hold(
+                    failure,
+                    memory.look_failures,
+                    context.timing.destroy_poll,
+                    answered,
+                    resource.generation,
+                    fastrand::f64(),
+                ));
+            }
+        });
+        context.wakes.wake(ObjectRef::<WatchedProxy>::new(&resource.name).within(&resource.namespace));
+    });
+}
+
+/// Sends the request and remembers what became of it.
+pub async fn destroy(
+    context: &Context,
+    resource: &Resource,
+    session: &Session,
+    turn: Turn,
+    request: &DestroyRequest,
+) -> Outcome {
+    let sent = context.clock.now();
+    let record = |outcome| SendRecord {
+        attempt: request.members().first().map_or(0, |member| member.attempt),
+        force: request.force(),
+        client_token: request.client_token(),
+        at: sent.monotonic,
+        at_unix: sent.unix,
+        outcome,
+    };
+    let outcome = match context.cloud.client.destroy_proxies(session, turn, request).await {
+        Ok(answer) => match answer.outcome(&resource.proxy_id) {
+            MemberOutcome::Accepted => Outcome::Accepted { request_id: Some(answer.request_id) },
+            MemberOutcome::InvalidStatus => {
+                Outcome::NotTaken(Failure::in_set("InvalidStatusInstanceSet", Class::Backoff, answer.request_id))
+            }
+            MemberOutcome::Failed => {
+                Outcome::NotTaken(Failure::in_set("OperationFailedInstanceSet", Class::Backoff, answer.request_id))
+            }
+        },
+        Err(error) => {
+            let failure = Failure::from(&error);
+            if error.is_throttling() {
+                Outcome::Throttled(failure)
+            } else if error.code() == Some("FailedOperation.DuplicatedRequest") {
+                Outcome::Duplicate(failure)
+            } else if error.is_definite_refusal() {
+                Outcome::NotTaken(failure)
+            } else {
+                Outcome::Unknown(failure)
+            }
+        }
+    };
+    let answered = context.clock.now().monotonic;
+    context.memories.update(&resource.uid, |memory| {
+        memory.record_send(record(outcome.clone()));
+        memory.send_hold = outcome.failure().map(|failure| {
+            backoff::hold(
+                failure,
+                memory.send_failures,
+                context.timing.destroy_poll,
+                answered,
+                resource.generation,
+                fastrand::f64(),
+            )
+        });
+    });
+    outcome
+}
+
+/// The words of an event that tells why a resource was released: reason, note, and whether it is a warning.
+pub fn release_note(release: &Release, resource: &Resource) -> (&'static str, String, bool) {
+    let proxy = &resource.proxy_id;
+    match release {
+        Release::Retained => {
+            ("Retained", format!("Proxy {proxy} was left alone, because spec.deletionPolicy is Retain."), false)
+        }
+        Release::NotOwner { owner } => {
+            ("NotOwner", format!("Proxy {proxy} was left alone: it belongs to {owner}, which was made first."), false)
+        }
+        Release::Gone => ("Destroyed", format!("Proxy {proxy} is gone: two complete answers in a row were without it."), false),
+        Release::NeverSeen => (
+            "NeverSeen",
+            format!(
+                "Proxy {proxy} was never seen under the operator's account and is not there now. If it exists under \
+                 another account, it was not destroyed: check spec.proxyId and the credentials."
+            ),
+            true,
+        ),
+    }
+}

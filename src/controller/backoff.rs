@@ -1,0 +1,92 @@
+//! How long to hold back after a failure: class -> pause (design §2, table of classes).
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use crate::controller::failure::Failure;
+use crate::controller::memory::Hold;
+use crate::gaap::Class;
+
+const FIRST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(300);
+const USER: Duration = Duration::from_secs(600);
+const CONFIG: Duration = Duration::from_secs(1800);
+
+/// The hold after a failure. `failures`: failures in a row, this one counted; `poll`: `--destroy-poll`; `random`: from
+/// 0 to 1, given from outside so that the arithmetic stays pure.
+pub fn hold(failure: &Failure, failures: u32, poll: Duration, now: Duration, generation: i64, random: f64) -> Hold {
+    let pause = match failure.class {
+        Class::Soon => Duration::from_secs(1) + Duration::from_secs(4).mul_f64(random),
+        Class::Observe | Class::Gone => poll,
+        Class::Backoff => jittered(exponential(failures), random),
+        Class::User => jittered(USER, random),
+        Class::Config => jittered(CONFIG, random),
+    };
+    Hold { until: now + pause, lifted_by_change_from: failure.stalled().then_some(generation) }
+}
+
+/// 2 s, doubling, at most 5 minutes.
+fn exponential(failures: u32) -> Duration {
+    // `nth` would walk through every pause; beyond the cap they are all alike.
+    let place = failures.saturating_sub(1).min(16) as usize;
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST)
+        .with_factor(2.0)
+        .with_max_delay(LONGEST)
+        .with_max_times(32)
+        .build()
+        .nth(place)
+        .unwrap_or(LONGEST)
+}
+
+/// Between three quarters of the pause and the whole of it: never later than what the user was told.
+pub fn jittered(pause: Duration, random: f64) -> Duration {
+    pause.mul_f64(0.75 + 0.25 * random.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::testing::failure;
+
+    fn pause(class: Class, failures: u32, random: f64) -> Duration {
+        hold(&failure(class), failures, Duration::from_secs(5), Duration::ZERO, 1, random).until
+    }
+
+    #[test]
+    fn back_off_doubles_from_two_seconds_to_five_minutes() {
+        let pauses: Vec<u64> = (1..=12).map(|failures| pause(Class::Backoff, failures, 1.0).as_secs()).collect();
+        assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 300]);
+        assert_eq!(pause(Class::Backoff, u32::MAX, 1.0), LONGEST);
+    }
+
+    #[test]
+    fn throttling_waits_one_to_five_seconds() {
+        assert_eq!(pause(Class::Soon, 9, 0.0), Duration::from_secs(1));
+        assert_eq!(pause(Class::Soon, 9, 1.0), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn only_holds_that_wait_for_a_person_end_with_a_change() {
+        for (class, lifted) in [
+            (Class::User, true),
+            (Class::Config, true),
+            (Class::Backoff, false),
+            (Class::Soon, false),
+            (Class::Observe, false),
+            (Class::Gone, false),
+        ] {
+            let hold = hold(&failure(class), 1, Duration::from_secs(5), Duration::ZERO, 7, 0.5);
+            assert_eq!(hold.remaining(Duration::ZERO, 8).is_none(), lifted, "{class:?}");
+            assert!(hold.remaining(Duration::ZERO, 7).is_some(), "{class:?}");
+        }
+    }
+
+    #[test]
+    fn jitter_never_waits_longer_than_announced() {
+        for random in [0.0, 0.3, 1.0, 2.0] {
+            assert!(jittered(USER, random) <= USER && jittered(USER, random) >= USER.mul_f64(0.75));
+        }
+    }
+}

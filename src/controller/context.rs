@@ -1,0 +1,56 @@
+//! What every reconcile needs.
+
+use std::sync::Arc;
+
+use kube::runtime::events::Recorder;
+use tokio_util::sync::CancellationToken;
+
+use crate::controller::claims::ClaimsIndex;
+use crate::controller::memory::Memories;
+use crate::controller::metrics::ControllerMetrics;
+use crate::controller::observation::Timing;
+use crate::controller::send_queue::SendQueue;
+use crate::controller::wake::Wakes;
+use crate::gaap;
+use crate::process::clock::Clock;
+
+/// The cloud side of the house.
+#[derive(Clone)]
+pub struct CloudHandle {
+    /// Signed calls.
+    pub client: Arc<gaap::Client>,
+    /// Which account the credentials belong to.
+    pub identity: gaap::Identity,
+    /// Shared looks.
+    pub sweep: gaap::Sweep,
+}
+
+/// Shared by all reconciles.
+pub struct Context {
+    /// The API server.
+    pub kube: kube::Client,
+    /// Built once: it folds repeated events into a series only while it lives.
+    pub recorder: Recorder,
+    /// The cloud.
+    pub cloud: CloudHandle,
+    /// Who claims which proxy.
+    pub claims: ClaimsIndex,
+    /// What is remembered of each resource.
+    pub memories: Memories,
+    /// Resources to reconcile soon.
+    pub wakes: Wakes,
+    /// The line for DestroyProxies.
+    pub queue: SendQueue,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Settings of the decision.
+    pub timing: Timing,
+    /// `--requests-per-second`.
+    pub requests_per_second: f64,
+    /// How many reconciles may wait for their turn to send while the others go on: half of `--concurrency`.
+    pub waiting_inside: u64,
+    /// Series of this room.
+    pub metrics: Arc<ControllerMetrics>,
+    /// Cancelled when the process is to end: nothing is sent after that.
+    pub shutdown: CancellationToken,
+}

@@ -1,0 +1,249 @@
+//! The proxy is there and can be destroyed: send, send again, or wait for what was sent.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::deleting::{ask, poll, seen_fields};
+use super::{Decision, Step, next_try, until};
+use crate::controller::failure::Failure;
+use crate::controller::memory::{LookRecord, Outcome, SendRecord};
+use crate::controller::observation::{Observation, Resource};
+use crate::controller::reasons::Reason;
+use crate::controller::status::Plan;
+use crate::crd::DestroyStatus;
+use crate::gaap::{Account, Class, DestroyRequest, Member, Proxy};
+use crate::process::clock::Now;
+
+/// `lastCode` of an accepted request.
+pub const CODE_ACCEPTED: &str = "OK";
+/// `lastCode` of a request whose token was known to the cloud.
+const CODE_DUPLICATED: &str = "FailedOperation.DuplicatedRequest";
+/// A look older than this is not enough to send on, however slow the polls are set.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
+
+/// The request that this resource makes now: a pure function of what is stored, so that the same request carries
+/// the same token after a crash and from another replica.
+pub fn request(resource: &Resource) -> DestroyRequest {
+    request_of(resource, resource.force, stored_attempt(resource))
+}
+
+fn request_of(resource: &Resource, force: bool, attempt: u32) -> DestroyRequest {
+    let member = Member { proxy_id: resource.proxy_id.clone(), uid: resource.uid.clone(), attempt };
+    DestroyRequest::new(force, vec![member])
+}
+
+fn stored_attempt(resource: &Resource) -> u32 {
+    resource.status.destroy.as_ref().map_or(0, |destroy| destroy.attempt)
+}
+
+pub(super) fn decide(
+    observation: &Observation,
+    account: &Account,
+    look: &LookRecord,
+    proxy: &Proxy,
+    now: Now,
+) -> Decision {
+    let Observation { resource, memory, timing, .. } = observation;
+    if let Some(decision) = age(observation, account, proxy, now) {
+        return decision;
+    }
+    let wait = |reason, message, stalled, left| {
+        Decision::wait(Plan::deleting(seen_fields(observation, account, proxy), reason, message, stalled), Some(left))
+    };
+    let held = memory.send_hold.and_then(|hold| hold.remaining(now.monotonic, resource.generation));
+    let last = last_send(observation);
+    if let (Some(left), Some(failure)) = (held, last.as_ref().and_then(|send| send.outcome.failure())) {
+        let (reason, message) = explain(failure, proxy);
+        return wait(reason, message, failure.stalled(), left);
+    }
+    // A definite "no" raises the attempt before anything else is sent.
+    if recorded(observation).is_some_and(|record| record.attempt > stored_attempt(resource)) {
+        let message = "The last request destroyed nothing; the next one is a new request.".to_owned();
+        return store(observation, account, proxy, message, None);
+    }
+    let current = last.filter(|send| send.attempt == stored_attempt(resource));
+    if let Some(send) = &current
+        && must_settle(send, resource.force)
+    {
+        let settled = send.at.max(memory.effect.unwrap_or_default()) + timing.settle_time;
+        if look.asked < settled {
+            let due = (look.answered + timing.destroy_poll).min(settled.max(look.answered));
+            return poll(observation, due, now, || {
+                wait(Reason::Destroying, settling(send, proxy, timing.settle_time), false, until(due, now))
+            });
+        }
+        if !matches!(send.outcome, Outcome::Unknown(_)) {
+            let message = format!(
+                "The last request showed no effect for {:?}: the proxy is still {}. The next one is a new request.",
+                timing.settle_time, proxy.status.as_str()
+            );
+            return store(observation, account, proxy, message, Some(send.attempt.saturating_add(1)));
+        }
+    }
+    if now.monotonic.saturating_sub(look.answered) > timing.destroy_poll.min(LOOK_LIMIT).max(Duration::from_secs(1)) {
+        return ask(observation, now);
+    }
+    if observation.fresh {
+        Decision::step(Step::Destroy(request(resource)))
+    } else {
+        Decision {
+            step: Step::Prepare,
+            // Stored only when the turn is far off.
+            status: Some(Plan::deleting(
+                seen_fields(observation, account, proxy),
+                Reason::Requesting,
+                "The request to destroy the proxy waits for its turn under the rate limit.".to_owned(),
+                false,
+            )),
+            again: None,
+        }
+    }
+}
+
+/// The request may be in effect: sending another kind of request, or a raised attempt, must wait until reads cannot
+/// lag behind it any more. An unknown outcome needs no wait when the same request is sent again.
+fn must_settle(send: &SendRecord, force: bool) -> bool {
+    match send.outcome {
+        Outcome::Accepted { .. } | Outcome::Duplicate(_) => true,
+        Outcome::Unknown(_) => send.force != force,
+        Outcome::NotTaken(_) | Outcome::Throttled(_) => false,
+    }
+}
+
+fn age(observation: &Observation, account: &Account, proxy: &Proxy, now: Now) -> Option<Decision> {
+    let Observation { resource, timing, .. } = observation;
+    let known = resource.status.proxy.as_ref().and_then(|before| before.create_time);
+    let wait = |reason, message, left| {
+        Decision::wait(Plan::deleting(seen_fields(observation, account, proxy), reason, message, false), Some(left))
+    };
+    let Some(created) = proxy.create_time else {
+        // Without it nobody can tell whether this still is the proxy that was bound.
+        known?;
+        let message = "The cloud did not tell when the proxy was created, so it cannot be told from a later proxy \
+                       with the same id. The operator looks again."
+            .to_owned();
+        return Some(wait(Reason::WaitingForCloud, message, timing.destroy_poll));
+    };
+    let old_enough = Duration::from_secs(u64::try_from(created).unwrap_or_default()) + timing.minimum_age;
+    let left = old_enough.checked_sub(now.unix).filter(|left| !left.is_zero())?;
+    let message = format!(
+        "The cloud destroys no proxy younger than {:?}: the request is made at {}.",
+        timing.minimum_age,
+        rfc3339(old_enough)
+    );
+    Some(wait(Reason::TooYoung, message, left))
+}
+
+/// The last request: from memory, or after a restart from what the status tells of it. Its waits begin anew then.
+fn last_send(observation: &Observation) -> Option<SendRecord> {
+    let Observation { resource, memory, .. } = observation;
+    if let Some(send) = &memory.send {
+        return Some(send.clone());
+    }
+    let stored = resource.status.destroy.as_ref()?;
+    let token = stored.client_token.clone()?;
+    let force = stored.force.unwrap_or_default();
+    // A raised attempt is stored together with the token of the request before it: that one is settled.
+    if token != request_of(resource, force, stored.attempt).client_token() {
+        return None;
+    }
+    let code = stored.last_code.clone().unwrap_or_default();
+    let failure = |class| Failure {
+        class,
+        reason: Reason::WaitingForCloud,
+        message: format!("The last request, made before the operator was restarted, led to {code}"),
+        advice: String::new(),
+        request_id: stored.request_id.clone(),
+        code: code.clone(),
+    };
+    let outcome = match code.as_str() {
+        CODE_ACCEPTED => Outcome::Accepted { request_id: stored.request_id.clone() },
+        CODE_DUPLICATED => Outcome::Duplicate(failure(Class::Observe)),
+        code if code.starts_with("RequestLimitExceeded") => Outcome::Throttled(failure(Class::Soon)),
+        _ => Outcome::Unknown(failure(Class::Observe)),
+    };
+    Some(SendRecord {
+        attempt: stored.attempt,
+        force,
+        client_token: token,
+        at: memory.since,
+        at_unix: Duration::ZERO,
+        outcome,
+    })
+}
+
+/// `status.destroy` as it should be: the last request that this process sent, and the attempt of the next.
+pub(super) fn recorded(observation: &Observation) -> Option<DestroyStatus> {
+    let stored = observation.resource.status.destroy.clone();
+    let Some(send) = &observation.memory.send else { return stored };
+    if stored.as_ref().is_some_and(|stored| stored.attempt > send.attempt) {
+        return stored;
+    }
+    let (request_id, code) = match &send.outcome {
+        Outcome::Accepted { request_id } => (request_id.clone(), CODE_ACCEPTED.to_owned()),
+        Outcome::Duplicate(failure)
+        | Outcome::NotTaken(failure)
+        | Outcome::Throttled(failure)
+        | Outcome::Unknown(failure) => (failure.request_id.clone(), failure.code.clone()),
+    };
+    let raised = u32::from(matches!(send.outcome, Outcome::NotTaken(_)));
+    Some(DestroyStatus {
+        client_token: Some(send.client_token.clone()),
+        attempt: send.attempt.saturating_add(raised),
+        force: Some(send.force),
+        request_id,
+        request_time: Some(rfc3339(send.at_unix)),
+        last_code: Some(code),
+    })
+}
+
+fn store(
+    observation: &Observation,
+    account: &Account,
+    proxy: &Proxy,
+    message: String,
+    attempt: Option<u32>,
+) -> Decision {
+    let mut status = seen_fields(observation, account, proxy);
+    if let Some(attempt) = attempt {
+        status.destroy = Some(DestroyStatus { attempt, ..status.destroy.unwrap_or_default() });
+    }
+    Decision {
+        step: Step::StoreAttempt,
+        status: Some(Plan::deleting(status, Reason::Requesting, message, false)),
+        again: None,
+    }
+}
+
+fn explain(failure: &Failure, proxy: &Proxy) -> (Reason, String) {
+    // The look after the answer says that the proxy is there, whatever the answer said.
+    let reason = if failure.class == Class::Gone { Reason::WaitingForCloud } else { failure.reason };
+    let message = format!(
+        "{}. {} The proxy is still {}. {}",
+        failure.message,
+        failure.advice,
+        proxy.status.as_str(),
+        next_try(failure.stalled(), failure.reason)
+    );
+    (reason, message)
+}
+
+fn settling(send: &SendRecord, proxy: &Proxy, settle: Duration) -> String {
+    let what = match &send.outcome {
+        Outcome::Accepted { request_id: Some(id) } => format!("The cloud accepted the request (RequestId {id})"),
+        Outcome::Accepted { request_id: None } => "The cloud accepted the request".to_owned(),
+        Outcome::Duplicate(failure) => format!("The cloud already has this request: {}", failure.message),
+        other => other.failure().map(|failure| failure.message.clone()).unwrap_or_default(),
+    };
+    format!(
+        "{what}. The proxy still shows {}; if nothing changes for {settle:?}, a new request is made.",
+        proxy.status.as_str()
+    )
+}
+
+/// A time since 1970 as RFC 3339 in UTC, in whole seconds.
+fn rfc3339(since_1970: Duration) -> String {
+    let seconds = i64::try_from(since_1970.as_secs()).unwrap_or_default();
+    Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
+}

@@ -1,0 +1,217 @@
+//! What this process remembers of one resource (by uid).
+//!
+//! A plain value that may be lost at any moment without breaking a promise: losing it costs a look or a wait. What
+//! must outlive a crash is in the resource itself (finalizer, `status.destroy.attempt`).
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::controller::failure::Failure;
+use crate::gaap::{Account, Proxy};
+
+/// What the cloud said when it was asked for one proxy.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen {
+    /// The proxy is there.
+    Present(Box<Proxy>),
+    /// A complete answer without the proxy.
+    Absent,
+    /// No usable answer: says nothing about the proxy.
+    Failed(Failure),
+}
+
+/// One look at the proxy. Times are on the process's monotonic clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LookRecord {
+    /// When the question was asked. What happened after this may be missing from the answer.
+    pub asked: Duration,
+    /// When the answer was there.
+    pub answered: Duration,
+    /// Account that answered; none when nobody could be asked.
+    pub account: Option<Account>,
+    /// The answer.
+    pub seen: Seen,
+}
+
+/// What became of a DestroyProxies request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The cloud took it.
+    Accepted {
+        /// RequestId of the answer.
+        request_id: Option<String>,
+    },
+    /// The cloud knows the token: an earlier send got there first, with an outcome that only a look can tell.
+    Duplicate(Failure),
+    /// A definite answer that nothing was accepted: a refusal, or the id in either set.
+    NotTaken(Failure),
+    /// The rate limit answered before the request was looked at.
+    Throttled(Failure),
+    /// Anything else: it may have been taken.
+    Unknown(Failure),
+}
+
+impl Outcome {
+    /// The failure, unless the request was accepted.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Outcome::Accepted { .. } => None,
+            Outcome::Duplicate(failure)
+            | Outcome::NotTaken(failure)
+            | Outcome::Throttled(failure)
+            | Outcome::Unknown(failure) => Some(failure),
+        }
+    }
+}
+
+/// One DestroyProxies request and its outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendRecord {
+    /// The attempt it was made for.
+    pub attempt: u32,
+    /// Its Force.
+    pub force: bool,
+    /// Its ClientToken.
+    pub client_token: String,
+    /// When it was sent, on the monotonic clock.
+    pub at: Duration,
+    /// When it was sent, since 1970.
+    pub at_unix: Duration,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// A time before which something is not tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Until when, on the monotonic clock.
+    pub until: Duration,
+    /// The hold ends early when the resource is no longer of this generation; none: it never ends early.
+    pub lifted_by_change_from: Option<i64>,
+}
+
+impl Hold {
+    /// How much longer the hold lasts for a resource of this generation.
+    pub fn remaining(self, now: Duration, generation: i64) -> Option<Duration> {
+        if self.lifted_by_change_from.is_some_and(|held| held != generation) {
+            return None;
+        }
+        self.until.checked_sub(now).filter(|left| !left.is_zero())
+    }
+}
+
+/// Everything remembered of one resource.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// When this process met the resource first, on the monotonic clock.
+    pub since: Duration,
+    /// The newest answer about the proxy.
+    pub look: Option<LookRecord>,
+    /// When this process noticed the deletion. A look asked before does not count for it.
+    pub deleting_since: Option<Duration>,
+    /// A question is under way since then.
+    pub asking: Option<Duration>,
+    /// Answer time of the first of the negative looks in a row.
+    pub first_absent: Option<Duration>,
+    /// Last time a look showed that a destroy is in effect.
+    pub effect: Option<Duration>,
+    /// The last request to destroy.
+    pub send: Option<SendRecord>,
+    /// Failed looks in a row.
+    pub look_failures: u32,
+    /// Requests in a row that did not get anywhere.
+    pub send_failures: u32,
+    /// No look before this.
+    pub look_hold: Option<Hold>,
+    /// No request to destroy before this.
+    pub send_hold: Option<Hold>,
+}
+
+impl Memory {
+    /// Takes in an answer. Any sight of the proxy cancels the proof of absence; a failed look proves nothing, and
+    /// leaves the proof as it was.
+    pub fn record_look(&mut self, look: LookRecord) {
+        self.asking = None;
+        match &look.seen {
+            Seen::Present(proxy) => {
+                self.first_absent = None;
+                self.look_failures = 0;
+                self.look_hold = None;
+                if proxy.status.phase() == crate::gaap::Phase::Destroying {
+                    self.effect = Some(look.answered);
+                }
+            }
+            Seen::Absent => {
+                let same_account =
+                    self.look.as_ref().is_none_or(|before| before.account.is_none() || before.account == look.account);
+                if self.first_absent.is_none() || !same_account {
+                    self.first_absent = Some(look.answered);
+                }
+                self.effect = Some(look.answered);
+                self.look_failures = 0;
+                self.look_hold = None;
+            }
+            Seen::Failed(_) => self.look_failures = self.look_failures.saturating_add(1),
+        }
+        self.look = Some(look);
+    }
+
+    /// Takes in a request that is about to be sent. What was seen before it no longer counts: only a look that is
+    /// asked after the request can prove absence.
+    pub fn record_send(&mut self, send: SendRecord) {
+        self.first_absent = None;
+        match send.outcome {
+            Outcome::Accepted { .. } | Outcome::Duplicate(_) => self.send_failures = 0,
+            _ => self.send_failures = self.send_failures.saturating_add(1),
+        }
+        self.send = Some(send);
+    }
+}
+
+/// The memories of all resources. Bounded by the resources there are: a memory goes when its resource goes.
+#[derive(Debug, Default)]
+pub struct Memories {
+    by_uid: Mutex<HashMap<String, Memory>>,
+}
+
+impl Memories {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Memory>> {
+        // A panic while the lock was held cannot leave a memory that breaks a promise (it may be lost at any time).
+        self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A copy of what is remembered of this uid; a new memory begins now.
+    pub fn get(&self, uid: &str, now: Duration) -> Memory {
+        let mut memories = self.lock();
+        match memories.get(uid) {
+            Some(memory) => memory.clone(),
+            None => {
+                let memory = Memory { since: now, ..Memory::default() };
+                memories.insert(uid.to_owned(), memory.clone());
+                memory
+            }
+        }
+    }
+
+    /// Changes what is remembered, unless the resource has been forgotten meanwhile.
+    pub fn update(&self, uid: &str, change: impl FnOnce(&mut Memory)) {
+        if let Some(memory) = self.lock().get_mut(uid) {
+            change(memory);
+        }
+    }
+
+    /// Forgets a resource that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    /// Ends the holds that wait for a person: called when the credentials changed.
+    pub fn lift_holds(&self) {
+        for memory in self.lock().values_mut() {
+            for hold in [&mut memory.look_hold, &mut memory.send_hold] {
+                hold.take_if(|hold| hold.lifted_by_change_from.is_some());
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! One reconcile: observe, decide, act, until there is nothing to do now.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+
+use crate::controller::act::{self, ActError};
+use crate::controller::backoff::jittered;
+use crate::controller::context::Context;
+use crate::controller::decide::{Decision, Release, Step, decide};
+use crate::controller::memory::Outcome;
+use crate::controller::object::WatchedProxy;
+use crate::controller::observation::{Cloud, Resource};
+use crate::controller::observe::observe;
+use crate::controller::report::{self, Account};
+use crate::controller::send_queue::stay_away;
+use crate::controller::status::Plan;
+use crate::gaap::{self, SessionState, Turn};
+
+/// More steps than any path through `decide` takes; reaching it is a defect, and the pause that follows keeps a
+/// defect from becoming a hot loop.
+const STEP_LIMIT: usize = 12;
+/// Pause after an error of the API server; a watch event ends it early.
+const KUBE_PAUSE: Duration = Duration::from_secs(5);
+/// A request that waits longer than this for its turn says so in the status.
+const LONG_TURN: Duration = Duration::from_secs(60);
+
+/// What kube calls for an object that changed, was woken, or is due.
+///
+/// # Errors
+/// None: a failed reconcile is reported here and tried again after a pause, so that one place decides on pauses.
+pub async fn reconcile(object: Arc<WatchedProxy>, context: Arc<Context>) -> Result<Action, Infallible> {
+    let started = context.clock.now();
+    let running = context.metrics.reconcile_begins();
+    let mut account = Account::default();
+    let result = match read(&object) {
+        Ok(resource) => Reconcile { context: &context, account: &mut account, resource, turn: None }.run().await,
+        Err(reason) => report::malformed(&context, &object, &reason).await,
+    };
+    let took = context.clock.now().monotonic.saturating_sub(started.monotonic);
+    report::finish(&context, &object, &account, result.as_ref().err(), took);
+    running.ends(result.is_err(), result.as_ref().is_ok_and(Option::is_some), took);
+    let again = match result {
+        Ok(again) => again.unwrap_or_else(|| jittered(context.timing.resync, fastrand::f64())),
+        Err(_) => jittered(KUBE_PAUSE, fastrand::f64()),
+    };
+    Ok(Action::requeue(again))
+}
+
+fn read(object: &WatchedProxy) -> Result<Resource, String> {
+    match &object.guarded {
+        Ok(object) => Resource::read(object),
+        Err(invalid) => Err(invalid.error.clone()),
+    }
+}
+
+/// The state of one reconcile.
+struct Reconcile<'a> {
+    context: &'a Arc<Context>,
+    account: &'a mut Account,
+    resource: Resource,
+    /// The turn to send. While it is held, `resource` is what the API server said a moment ago.
+    turn: Option<Turn>,
+}
+
+/// Whether to go on deciding, or when to come back.
+enum Next {
+    Decide,
+    Return(Option<Duration>),
+}
+
+impl Reconcile<'_> {
+    async fn run(&mut self) -> Result<Option<Duration>, ActError> {
+        for _ in 0..STEP_LIMIT {
+            let now = self.context.clock.now();
+            let observation = observe(self.context, &self.resource, self.turn.is_some(), now);
+            let decision = decide(&observation, now);
+            self.account.note(&decision, &self.resource);
+            if !matches!(decision.step, Step::Prepare | Step::Destroy(_)) {
+                self.turn = None;
+                self.context.queue.leave(&self.resource.uid);
+            }
+            match self.perform(decision, &observation.cloud).await? {
+                Next::Decide => {}
+                Next::Return(again) => return Ok(again),
+            }
+        }
+        tracing::error!(resource = self.resource.key(), "a reconcile did not come to rest; it goes on after a pause");
+        Ok(Some(KUBE_PAUSE))
+    }
+
+    async fn perform(&mut self, decision: Decision, cloud: &Cloud) -> Result<Next, ActError> {
+        match decision.step {
+            Step::AddFinalizer => {
+                self.resource = act::add_finalizer(self.context, &self.resource).await?;
+                Ok(Next::Decide)
+            }
+            Step::Look => {
+                act::look(self.context, &self.resource);
+                Ok(Next::Return(None))
+            }
+            Step::Prepare => self.prepare(decision.status.as_ref()).await,
+            Step::Destroy(request) => Ok(self.destroy(&request, cloud).await),
+            Step::StoreAttempt => {
+                if let Some(plan) = &decision.status {
+                    self.store(plan).await?;
+                }
+                Ok(Next::Decide)
+            }
+            Step::Release(release) => self.release(&release).await,
+            Step::Wait => {
+                if let Some(plan) = &decision.status {
+                    self.store(plan).await?;
+                }
+                Ok(Next::Return(decision.again))
+            }
+        }
+    }
+
+    /// Stores a status; a change of the headline is also an event.
+    async fn store(&mut self, plan: &Plan) -> Result<(), ActError> {
+        let before = report::headline(&self.resource.status);
+        if let Some(resource) = act::write_status(self.context, &self.resource, plan).await? {
+            self.account.wrote_status = true;
+            let (reason, message) = plan.headline();
+            if before.as_deref() != Some(reason.as_str()) {
+                report::event(self.context, &resource, reason.as_str(), message, plan.stalled.is_some()).await;
+            }
+            self.resource = resource;
+        }
+        Ok(())
+    }
+
+    /// Waits for the turn to send, then reads the resource from the API server: S1 wants that read right before the
+    /// send, so nothing that can take long may come after it.
+    async fn prepare(&mut self, plan: Option<&Plan>) -> Result<Next, ActError> {
+        if self.context.shutdown.is_cancelled() {
+            return Ok(Next::Return(None));
+        }
+        let ahead = self.context.queue.join(&self.resource.uid);
+        if let Some(pause) = stay_away(ahead, self.context.waiting_inside, self.context.requests_per_second) {
+            if let Some(plan) = plan.filter(|_| pause > LONG_TURN) {
+                self.store(plan).await?;
+            }
+            return Ok(Next::Return(Some(pause)));
+        }
+        let turn = tokio::select! {
+            turn = self.context.cloud.client.pace().turn(gaap::Action::DestroyProxies) => turn,
+            () = self.context.shutdown.cancelled() => return Ok(Next::Return(None)),
+        };
+        let Some(fresh) = act::read_fresh(self.context, &self.resource).await? else {
+            self.context.queue.leave(&self.resource.uid);
+            return Ok(Next::Return(None));
+        };
+        self.resource = fresh;
+        // The rest of the wait comes before the last decision, so that it sees every claim delivered meanwhile (S5).
+        turn.due().await;
+        self.turn = Some(turn);
+        Ok(Next::Decide)
+    }
+
+    async fn destroy(&mut self, request: &gaap::DestroyRequest, cloud: &Cloud) -> Next {
+        let session = match self.context.cloud.identity.current() {
+            SessionState::Ready(session) if matches!(cloud, Cloud::Ready(account) if account == session.account()) => session,
+            // The credentials changed since the observation: decide anew.
+            _ => {
+                self.turn = None;
+                return Next::Decide;
+            }
+        };
+        let Some(turn) = self.turn.take() else { return Next::Decide };
+        if self.context.shutdown.is_cancelled() {
+            return Next::Return(None);
+        }
+        let outcome = act::destroy(self.context, &self.resource, &session, turn, request).await;
+        self.context.queue.leave(&self.resource.uid);
+        self.account.sent = Some(match &outcome {
+            Outcome::Accepted { .. } => "accepted".to_owned(),
+            other => other.failure().map(|failure| failure.code.clone()).unwrap_or_default(),
+        });
+        Next::Decide
+    }
+
+    async fn release(&mut self, release: &Release) -> Result<Next, ActError> {
+        match act::remove_finalizer(self.context, &self.resource).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(Next::Return(None)),
+            // The object changed since it was cached: what it is now decides.
+            Err(ActError::Kube(error)) if error.is_outdated() => {
+                return match act::read_fresh(self.context, &self.resource).await? {
+                    Some(fresh) if fresh.resource_version != self.resource.resource_version => {
+                        self.resource = fresh;
+                        Ok(Next::Decide)
+                    }
+                    Some(_) => Err(error.into()),
+                    None => Ok(Next::Return(None)),
+                };
+            }
+            Err(error) => return Err(error),
+        }
+        let (reason, note, warning) = act::release_note(release, &self.resource);
+        if matches!(release, Release::Gone | Release::NeverSeen) {
+            let now = Timestamp::try_from(std::time::UNIX_EPOCH + self.context.clock.now().unix);
+            if let (Some(deleted), Ok(now)) = (self.resource.deleted, now) {
+                self.context.metrics.deletion_ended(now.as_second().saturating_sub(deleted));
+            }
+        }
+        self.account.released = Some(reason);
+        report::event(self.context, &self.resource, reason, &note, warning).await;
+        Ok(Next::Return(None))
+    }
+}
+
+/// The proxy that an object names, for logs.
+pub fn proxy_of(object: &WatchedProxy) -> &str {
+    object.claimed.as_deref().unwrap_or_default()
+}
+
+/// `namespace/name` of an object, for logs.
+pub fn key_of(object: &WatchedProxy) -> String {
+    format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
+}

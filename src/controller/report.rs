@@ -1,0 +1,170 @@
+//! What people see of a reconcile: one log line, an event where the step changed, the series.
+
+use std::time::Duration;
+
+use kube::Resource as _;
+use kube::ResourceExt;
+use kube::api::{Api, Patch, PatchParams};
+use kube::runtime::events::{Event, EventType};
+use serde_json::json;
+
+use crate::controller::act::ActError;
+use crate::controller::context::Context;
+use crate::controller::decide::{Decision, Step};
+use crate::controller::kube_call::kube_call;
+use crate::controller::object::WatchedProxy;
+use crate::controller::observation::Resource;
+use crate::controller::reasons::{Reason, condition};
+use crate::controller::reconcile::{key_of, proxy_of};
+use crate::controller::status::shorten;
+use crate::crd::{GaapProxy, GaapProxyStatus};
+
+/// Kubernetes refuses longer notes.
+const NOTE_LIMIT: usize = 1024;
+
+/// What happened in one reconcile, filled in as it goes: the canonical log line is made from it.
+#[derive(Debug, Default)]
+pub struct Account {
+    steps: Vec<&'static str>,
+    headline: Option<Reason>,
+    state: Option<String>,
+    deleted: Option<i64>,
+    /// A status was stored.
+    pub wrote_status: bool,
+    /// A request to destroy was sent, with this outcome.
+    pub sent: Option<String>,
+    /// The resource was released.
+    pub released: Option<&'static str>,
+}
+
+impl Account {
+    /// Notes a decision.
+    pub fn note(&mut self, decision: &Decision, resource: &Resource) {
+        self.steps.push(match &decision.step {
+            Step::AddFinalizer => "add-finalizer",
+            Step::Look => "look",
+            Step::Prepare => "prepare",
+            Step::StoreAttempt => "store-attempt",
+            Step::Destroy(_) => "destroy",
+            Step::Release(_) => "release",
+            Step::Wait => "wait",
+        });
+        self.deleted = resource.deleted;
+        let plan = decision.status.as_ref();
+        if let Some(plan) = plan {
+            self.headline = Some(plan.headline().0);
+        }
+        let fields = plan.map_or(&resource.status, |plan| &plan.fields);
+        self.state = fields.proxy.as_ref().and_then(|proxy| proxy.status.clone());
+    }
+}
+
+/// The stored reason that a person reads first: the step of a deletion, else the reason of Ready.
+pub fn headline(status: &GaapProxyStatus) -> Option<String> {
+    let reason = |type_| status.conditions.iter().find(|entry| entry.type_ == type_).map(|entry| entry.reason.clone());
+    reason(condition::DELETING).or_else(|| reason(condition::READY))
+}
+
+/// One line per reconcile, and the gauges. Quiet reconciles (nothing sent, nothing stored) are logged at debug:
+/// with 10 000 resources they would bury the others.
+pub fn finish(
+    context: &Context,
+    object: &WatchedProxy,
+    account: &Account,
+    error: Option<&ActError>,
+    took: Duration,
+) {
+    if let Some(uid) = object.uid() {
+        let finished = account.released.is_some();
+        context.metrics.observe(&uid, account.state.as_deref(), account.headline, account.deleted, finished);
+    }
+    let resource = key_of(object);
+    let proxy = proxy_of(object);
+    let steps = account.steps.join(",");
+    let reason = account.headline.map(Reason::as_str);
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let Account { sent, released, .. } = account;
+    if let Some(error) = error {
+        tracing::warn!(resource, proxy, steps, reason, sent, milliseconds, %error, "reconcile failed, will be tried again");
+    } else if account.wrote_status || sent.is_some() || released.is_some() {
+        tracing::info!(resource, proxy, steps, reason, sent, released, milliseconds, "reconciled");
+    } else {
+        tracing::debug!(resource, proxy, steps, reason, milliseconds, "reconciled");
+    }
+}
+
+/// Publishes an event, best effort: a namespace that is being deleted refuses events, which is no error.
+pub async fn event(context: &Context, resource: &Resource, reason: &str, note: &str, warning: bool) {
+    let reference = k8s_openapi::api::core::v1::ObjectReference {
+        api_version: Some(GaapProxy::api_version(&()).into_owned()),
+        kind: Some(GaapProxy::kind(&()).into_owned()),
+        namespace: Some(resource.namespace.clone()),
+        name: Some(resource.name.clone()),
+        uid: Some(resource.uid.clone()),
+        ..Default::default()
+    };
+    publish(context, &reference, reason, note, warning).await;
+}
+
+async fn publish(
+    context: &Context,
+    reference: &k8s_openapi::api::core::v1::ObjectReference,
+    reason: &str,
+    note: &str,
+    warning: bool,
+) {
+    let event = Event {
+        type_: if warning { EventType::Warning } else { EventType::Normal },
+        reason: reason.to_owned(),
+        note: Some(shorten(note.to_owned(), NOTE_LIMIT)),
+        action: "Reconcile".to_owned(),
+        secondary: None,
+    };
+    match kube_call("publishing an event", context.recorder.publish(&event, reference)).await {
+        Ok(()) => {}
+        Err(error) if error.is_forbidden() => tracing::debug!(%error, reason, "event refused"),
+        Err(error) => tracing::warn!(%error, reason, "event lost"),
+    }
+}
+
+/// An object that cannot be read: nothing is done for it, and it says so (condition, event, metric). Only the
+/// conditions are stored, for nobody knows what else of its status can be believed.
+///
+/// # Errors
+/// When the API server refuses the conditions.
+pub async fn malformed(context: &Context, object: &WatchedProxy, reason: &str) -> Result<Option<Duration>, ActError> {
+    let metadata = object.meta();
+    let (Some(namespace), Some(name), Some(uid)) = (&metadata.namespace, &metadata.name, &metadata.uid) else {
+        return Ok(None);
+    };
+    let message = shorten(
+        format!(
+            "This object cannot be read, so nothing is done for it and nothing is destroyed: {reason}. Correct it, \
+             for example with kubectl edit; if it is being deleted and the proxy shall live, remove the finalizer {}.",
+            crate::crd::FINALIZER
+        ),
+        NOTE_LIMIT,
+    );
+    context.metrics.malformed();
+    let api: Api<kube::core::PartialObjectMeta<GaapProxy>> = Api::namespaced(context.kube.clone(), namespace);
+    let stored = kube_call("reading a malformed object", Api::<kube::core::DynamicObject>::namespaced_with(
+        context.kube.clone(), namespace, &kube::core::ApiResource::erase::<GaapProxy>(&())).get(name)).await?;
+    let told = stored.data.pointer("/status/conditions").and_then(|list| list.as_array()).is_some_and(|conditions| {
+        conditions.iter().any(|entry| entry["reason"] == Reason::Malformed.as_str() && entry["message"] == message.as_str())
+    });
+    if told || stored.metadata.uid.as_ref() != Some(uid) {
+        return Ok(None);
+    }
+    let now = k8s_openapi::jiff::Timestamp::try_from(std::time::UNIX_EPOCH + context.clock.now().unix)
+        .unwrap_or_default()
+        .to_string();
+    let entry = |type_: &str, status: &str| {
+        json!({ "type": type_, "status": status, "reason": Reason::Malformed.as_str(), "message": message,
+                "lastTransitionTime": now, "observedGeneration": metadata.generation })
+    };
+    let conditions = [entry(condition::READY, "False"), entry(condition::STALLED, "True")];
+    let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "status": { "conditions": conditions } }));
+    kube_call("telling that an object is malformed", api.patch_status(name, &PatchParams::default(), &patch)).await?;
+    publish(context, &object.object_ref(&()), Reason::Malformed.as_str(), &message, true).await;
+    Ok(None)
+}
