@@ -11,13 +11,12 @@ use crate::controller::testing::{account, failure, observation};
 use crate::crd::{DeletionPolicy, DestroyStatus, FINALIZER};
 use crate::gaap::{Class, ProxyStatus};
 
-const START: u64 = 1_000;
+/// The process has been running for so many seconds when the deletion is noticed.
+const START: f64 = 1_000.0;
 
 fn at(seconds: f64) -> Now {
-    Now {
-        unix: Duration::from_secs(1_900_000_000) + Duration::from_secs_f64(seconds),
-        monotonic: Duration::from_secs(START) + Duration::from_secs_f64(seconds),
-    }
+    let since_start = Duration::from_secs_f64(START + seconds);
+    Now { unix: Duration::from_secs(1_900_000_000) + since_start - Duration::from_secs_f64(START), monotonic: since_start }
 }
 
 fn mono(seconds: f64) -> Duration {
