@@ -20,8 +20,10 @@ pub(crate) struct Credentials {
     pub(crate) ca_file: PathBuf,
     pub(crate) serving_certificate: PathBuf,
     pub(crate) serving_key: PathBuf,
-    /// Signs the tokens of ServiceAccounts. The API server verifies with the same file: it takes the public part of it.
+    /// Signs the tokens of ServiceAccounts.
     pub(crate) service_account_key: PathBuf,
+    /// Verifies them.
+    pub(crate) service_account_public_key: PathBuf,
     /// One line for each static token (`--token-auth-file`).
     pub(crate) tokens: PathBuf,
     /// The administrator's token alone.
@@ -39,6 +41,7 @@ impl Credentials {
             serving_certificate: folder.join("serving.crt"),
             serving_key: folder.join("serving.key"),
             service_account_key: folder.join("service-account.key"),
+            service_account_public_key: folder.join("service-account.pub"),
             tokens: folder.join("tokens.csv"),
             admin_token: folder.join("admin.token"),
         };
@@ -57,7 +60,9 @@ impl Credentials {
         write(&made.ca_file, &authority.pem())?;
         write(&made.serving_certificate, &serving.pem())?;
         write(&made.serving_key, &serving_key.serialize_pem())?;
-        write(&made.service_account_key, &KeyPair::generate()?.serialize_pem())?;
+        let service_accounts = KeyPair::generate()?;
+        write(&made.service_account_key, &service_accounts.serialize_pem())?;
+        write(&made.service_account_public_key, &service_accounts.public_key_pem())?;
         write(&made.tokens, &format!("{admin_token},admin,admin,\"system:masters\"\n"))?;
         write(&made.admin_token, &admin_token)?;
         Ok(made)

@@ -80,7 +80,7 @@ pub(crate) fn api_server(binaries: &Binaries, places: &Places, credentials: &Cre
         flag("tls-cert-file", &credentials.serving_certificate),
         flag("tls-private-key-file", &credentials.serving_key),
         flag("service-account-issuer", "https://kubernetes.default.svc"),
-        flag("service-account-key-file", &credentials.service_account_key),
+        flag("service-account-key-file", &credentials.service_account_public_key),
         flag("service-account-signing-key-file", &credentials.service_account_key),
         flag("token-auth-file", &credentials.tokens),
         flag("authorization-mode", "RBAC"),
