@@ -29,6 +29,7 @@ mod progress;
 mod random;
 mod recipe;
 mod server;
+mod sign;
 
 pub use audit::{AuditLog, Position};
 pub use binaries::Binaries;

@@ -6,7 +6,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::net::UnixStream;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
@@ -19,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::guard::Guard;
 use crate::launch::{Places, api_server, controller_manager, etcd};
 use crate::server::{Launch, Server, Stop};
+use crate::sign::{Accepts, Answers};
 use crate::{port, random};
 
 /// The variable that names the folder of a control plane shared by several processes.
@@ -103,9 +103,7 @@ impl ControlPlane {
         write(&places.audit_policy(), POLICY)?;
 
         let mut etcd = etcd(&binaries, &places)?.start(&guard)?;
-        let socket = places.etcd_socket()?;
-        etcd.wait_until_ready(async || UnixStream::connect(&socket).await.map(drop).map_err(|error| error.to_string()))
-            .await?;
+        etcd.wait_until_ready(&Accepts(&places.etcd_socket()?)).await?;
         let (description, api, api_server, launch) = start_api_server(&guard, binaries, &places, &credentials).await?;
         let controller_manager = match &description.binaries.kube_controller_manager {
             Some(program) => {
@@ -256,7 +254,7 @@ impl ControlPlane {
         let start = Instant::now();
         loop {
             let mut server = own.api_server.start(&own.guard)?;
-            match server.wait_until_ready(async || is_serving(&self.api).await).await {
+            match server.wait_until_ready(&serving(&self.api)).await {
                 Ok(()) => {
                     servers.api_server = Some(server);
                     return Ok(());
@@ -307,7 +305,7 @@ async fn start_api_server(
         let api = Api::new(&server_url, &credentials.ca_file, token.clone())?;
         let launch = api_server(&binaries, places, credentials, port)?;
         let mut server = launch.start(guard)?;
-        match server.wait_until_ready(async || is_serving(&api).await).await {
+        match server.wait_until_ready(&serving(&api)).await {
             Ok(()) => {
                 let kubeconfig = places.admin_kubeconfig();
                 write_kubeconfig(&kubeconfig, &server_url, &credentials.ca_file, "admin", &token, "default")?;
@@ -329,15 +327,15 @@ async fn start_api_server(
 }
 
 /// Ready is what the API server says of itself; the namespace `default` is made an instant later.
-async fn is_serving(api: &Api) -> Result<(), String> {
-    api.is_ok("/readyz").await?;
-    api.is_ok("/api/v1/namespaces/default").await
+fn serving(api: &Api) -> Answers<'_> {
+    Answers { api, paths: &["/readyz", "/api/v1/namespaces/default"] }
 }
 
 /// The default ServiceAccount is one of its works, so its being there shows that the controllers run.
 async fn start_controllers(launch: Launch, guard: &Guard, api: &Api) -> Result<Server> {
     let mut server = launch.start(guard)?;
-    server.wait_until_ready(async || api.is_ok("/api/v1/namespaces/default/serviceaccounts/default").await).await?;
+    let paths = &["/api/v1/namespaces/default/serviceaccounts/default"];
+    server.wait_until_ready(&Answers { api, paths }).await?;
     Ok(server)
 }
 

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::{Error, Result, tail};
 use crate::guard::Guard;
+use crate::sign::Sign;
 
 /// How long a server may take to become ready. It takes about five seconds on an idle machine; a loaded one with two
 /// cores, where a build runs beside it, has been seen to take ten times that.
@@ -67,17 +68,17 @@ impl Launch {
 }
 
 impl Server {
-    /// Waits until `ready` has no objection any more, and gives up when the server ends or the limit is over.
-    pub(crate) async fn wait_until_ready(&mut self, mut ready: impl AsyncFnMut() -> Result<(), String>) -> Result<()> {
+    /// Waits for the sign that the server is ready, and gives up when the server ends or the limit is over.
+    pub(crate) async fn wait_until_ready(&mut self, sign: &(impl Sign + Sync)) -> Result<()> {
         let start = Instant::now();
         loop {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(self.error(format!("ended before it was ready ({status})")));
             }
-            let Err(objection) = ready().await else { return Ok(()) };
+            let Err(missing) = sign.look().await else { return Ok(()) };
             if start.elapsed() >= READY_LIMIT {
                 let limit = READY_LIMIT.as_secs();
-                return Err(self.error(format!("was not ready within {limit} s (last: {objection})")));
+                return Err(self.error(format!("was not ready within {limit} s (last: {missing})")));
             }
             sleep(POLL).await;
         }
@@ -129,12 +130,32 @@ mod tests {
         launch
     }
 
+    struct Never;
+
+    impl Sign for Never {
+        async fn look(&self) -> Result<(), String> {
+            Err("not yet".to_owned())
+        }
+    }
+
+    /// The log is longer than it was.
+    struct Writes(PathBuf, u64);
+
+    impl Sign for Writes {
+        async fn look(&self) -> Result<(), String> {
+            match std::fs::metadata(&self.0) {
+                Ok(metadata) if metadata.len() > self.1 => Ok(()),
+                _ => Err("quiet".to_owned()),
+            }
+        }
+    }
+
     #[tokio::test]
     async fn a_server_that_ends_at_once_is_reported_with_the_end_of_its_log() {
         let parent = tempfile::tempdir().unwrap();
         let guard = Guard::new(parent.path(), "server").await.unwrap();
         let mut server = launch(&guard, "echo bind: address already in use >&2; exit 3").start(&guard).unwrap();
-        let error = server.wait_until_ready(async || Err("not yet".to_owned())).await.unwrap_err().to_string();
+        let error = server.wait_until_ready(&Never).await.unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.contains("address already in use"), "{error}");
         assert!(server.lost_its_port());
     }
@@ -158,12 +179,8 @@ mod tests {
         let script = "trap 'exit 7' TERM; echo up; while :; do sleep 0.05; done";
         for (how, code) in [(Stop::Gracefully, Some(7)), (Stop::Kill, None)] {
             let mut server = launch(&guard, script).start(&guard).unwrap();
-            let (log, start) = (server.log.clone(), server.log_start);
-            let up = async || match std::fs::metadata(&log) {
-                Ok(metadata) if metadata.len() > start => Ok(()),
-                _ => Err("quiet".to_owned()),
-            };
-            server.wait_until_ready(up).await.unwrap();
+            let writes = Writes(server.log.clone(), server.log_start);
+            server.wait_until_ready(&writes).await.unwrap();
             assert_eq!(server.stop(&guard, how).await.unwrap().code(), code);
             assert!(!guard.folder().join("pids/server").exists());
         }
