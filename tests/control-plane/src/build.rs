@@ -45,7 +45,7 @@ pub(crate) async fn build(cache: &Path, recipe: &Recipe, toolchain: &str, binary
     let start = Instant::now();
     let mut go = go.spawn().map_err(|source| Error::Start { program: "go".into(), source })?;
     let mut watched = Watched::new(recipe.binary, start);
-    let status = watched.follow(&mut go).await?;
+    let status = watched.follow(&mut go, say).await?;
     if !status.success() {
         let tail = tail(&watched.last_lines.join("\n"));
         return Err(Error::Build { what: recipe.binary.into(), reason: status.to_string(), tail });
@@ -91,7 +91,8 @@ impl Watched {
         Self { binary, start, packages: 0, downloads: 0, last_lines: Vec::new() }
     }
 
-    async fn follow(&mut self, go: &mut Child) -> Result<ExitStatus> {
+    /// Reads the output until the process has ended, and tells how far it is once in every [`INTERVAL`].
+    async fn follow(&mut self, go: &mut Child, mut tell: impl FnMut(&str)) -> Result<ExitStatus> {
         let mut ticks = interval_at(self.start + INTERVAL, INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut lines = go.stderr.take().map(|stderr| BufReader::new(stderr).lines());
@@ -104,7 +105,7 @@ impl Watched {
                 status = go.wait(), if lines.is_none() => {
                     return status.map_err(|source| Error::Start { program: "go".into(), source });
                 }
-                _ = ticks.tick() => say(&self.state()),
+                _ = ticks.tick() => tell(&self.state()),
             }
         }
     }
@@ -145,6 +146,27 @@ async fn next<R: AsyncRead + Unpin>(lines: &mut Option<Lines<BufReader<R>>>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_build_that_prints_nothing_still_shows_every_15_seconds_that_it_moves() {
+        let mut silent = tokio::process::Command::new("cat");
+        silent.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut silent = silent.spawn().unwrap();
+        let mut lifeline = silent.stdin.take();
+        let mut told = Vec::new();
+        let tell = |line: &str| {
+            told.push(line.to_owned());
+            if told.len() == 5 {
+                // It ends, and not before.
+                lifeline = None;
+            }
+        };
+        let status = Watched::new("helm", Instant::now()).follow(&mut silent, tell).await.unwrap();
+        assert!(status.success());
+        for (line, elapsed) in told.iter().zip(["15 s", "30 s", "45 s", "1 min 0 s", "1 min 15 s"]) {
+            assert_eq!(*line, format!("building helm: {elapsed}, 0 packages compiled"));
+        }
+    }
 
     #[test]
     fn packages_and_downloads_are_counted_and_other_lines_only_kept_for_the_error() {

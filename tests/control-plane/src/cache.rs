@@ -72,10 +72,7 @@ impl Cache {
             }
             if told.is_none_or(|told| told.elapsed() >= progress::INTERVAL) {
                 let waited = progress::human(start.elapsed());
-                say(&format!(
-                    "waiting for another build to end before {} is looked for again: {waited}",
-                    recipe.binary
-                ));
+                say(&format!("another build is running, {} is looked for again when it ends: {waited}", recipe.binary));
                 told = Some(Instant::now());
             }
             // Trying again, not blocking: a blocked thread could not be given up when the caller goes away.

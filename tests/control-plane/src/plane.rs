@@ -15,8 +15,8 @@ use crate::audit::{AuditLog, POLICY, Position};
 use crate::binaries::Binaries;
 use crate::credentials::{Credentials, write, write_kubeconfig};
 use crate::error::{Error, Result};
+use crate::flags::{Places, api_server, controller_manager, etcd};
 use crate::guard::Guard;
-use crate::launch::{Places, api_server, controller_manager, etcd};
 use crate::server::{Launch, Server, Stop};
 use crate::sign::{Accepts, Answers};
 use crate::{port, random};
@@ -63,6 +63,8 @@ struct Description {
 /// One that was started here ends when it is dropped, and also when the process ends in any way, `kill -9` included:
 /// the servers are killed and the folder is removed within moments. [`ControlPlane::stop`] waits for that.
 /// One that is shared (`GAAP_CONTROL_PLANE`) stays.
+///
+/// It belongs to the tokio runtime it was started in: what stops or starts a server has to run in the same one.
 #[derive(Debug)]
 pub struct ControlPlane {
     description: Description,

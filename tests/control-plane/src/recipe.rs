@@ -73,14 +73,14 @@ pub(crate) static KUBE_APISERVER: Recipe = Recipe {
     binary: "kube-apiserver",
     module: &KUBERNETES,
     package: "k8s.io/kubernetes/cmd/kube-apiserver",
-    first_build_minutes: 9,
+    first_build_minutes: 5,
 };
 
 pub(crate) static KUBE_CONTROLLER_MANAGER: Recipe = Recipe {
     binary: "kube-controller-manager",
     module: &KUBERNETES,
     package: "k8s.io/kubernetes/cmd/kube-controller-manager",
-    first_build_minutes: 3,
+    first_build_minutes: 2,
 };
 
 pub(crate) static KUBECTL: Recipe =
@@ -88,10 +88,10 @@ pub(crate) static KUBECTL: Recipe =
 
 /// etcd's server module has the etcd program at its root.
 pub(crate) static ETCD_SERVER: Recipe =
-    Recipe { binary: "etcd", module: &ETCD, package: "go.etcd.io/etcd/server/v3", first_build_minutes: 2 };
+    Recipe { binary: "etcd", module: &ETCD, package: "go.etcd.io/etcd/server/v3", first_build_minutes: 1 };
 
 pub(crate) static HELM_CLIENT: Recipe =
-    Recipe { binary: "helm", module: &HELM, package: "helm.sh/helm/v4/cmd/helm", first_build_minutes: 4 };
+    Recipe { binary: "helm", module: &HELM, package: "helm.sh/helm/v4/cmd/helm", first_build_minutes: 2 };
 
 impl Module {
     /// The version of the binaries, as the go.mod pins it.

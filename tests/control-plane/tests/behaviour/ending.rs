@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 use tokio::time::timeout;
 
-use crate::{contents, pids, program, runs, send, until};
+use crate::{contents, pids, processes, program, runs, send, until};
 
 /// `gaap-control-plane` with a temporary folder of its own, so that everything it leaves would be seen.
 struct Owner {
@@ -59,9 +59,11 @@ impl Owner {
 
 /// The command lines of running processes that name this folder.
 fn mentions(folder: &Path) -> String {
-    let output = std::process::Command::new("ps").args(["-e", "-ww", "-o", "args="]).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    text.lines().filter(|line| line.contains(folder.to_str().unwrap())).collect::<Vec<_>>().join("\n")
+    let lines = processes().into_iter().map(|(_, line)| line);
+    lines.filter(|line| line.contains(folder.to_str().unwrap())).collect::<Vec<_>>().join(
+        "
+",
+    )
 }
 
 #[tokio::test]
