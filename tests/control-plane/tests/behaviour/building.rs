@@ -7,7 +7,7 @@ use std::process::Stdio;
 use rustix::process::Signal;
 use tokio::process::Command;
 
-use crate::{contents, program, runs, send, until};
+use crate::{contents, end_all_working_in, program, runs, send, until};
 
 /// Answers `go env`, and for `go build` notes what is built and writes a program. With a file `hang` beside it the
 /// build stops halfway for ever, with a file `fail` it fails.
@@ -19,7 +19,7 @@ basename "$2" >>"$here/built"
 echo internal/cpu >&2
 printf '#!/bin/sh\n' >"$2"
 if [ -e "$here/fail" ]; then echo 'main.go:1:1: it does not compile' >&2; exit 2; fi
-if [ -e "$here/hang" ]; then sleep 300 & echo "$$ $!" >"$here/hanging"; wait; fi
+if [ -e "$here/hang" ]; then tail -f "$2" & echo "$$ $!" >"$here/hanging"; wait; fi
 echo "echo whole" >>"$2"
 chmod +x "$2"
 "#;
@@ -79,6 +79,12 @@ echo '{"clientVersion": {"gitVersion": "v1.36.4"}}'"#,
             cached.extend(if path.is_dir() { contents(&path) } else { vec![path] });
         }
         cached.iter().map(|path| below(path)).collect()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        end_all_working_in(self.folder.path());
     }
 }
 

@@ -1,6 +1,6 @@
 //! Nothing is left behind, whatever the end of the owner is.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 use tokio::time::timeout;
 
-use crate::{contents, pids, processes, program, runs, send, until};
+use crate::{contents, end_all_working_in, pids, program, runs, send, until, working_in};
 
 /// `gaap-control-plane` with a temporary folder of its own, so that everything it leaves would be seen.
 struct Owner {
@@ -53,17 +53,14 @@ impl Owner {
     async fn leaves_nothing(&self, servers: &[(String, u32)]) {
         until("the servers end", || !servers.iter().any(|(_, pid)| runs(*pid))).await;
         until("the folder goes", || contents(self.temporary.path()).is_empty()).await;
-        assert_eq!(mentions(self.temporary.path()), "", "no process works in the folder any more");
+        assert_eq!(working_in(self.temporary.path()), [], "no process works in the folder any more");
     }
 }
 
-/// The command lines of running processes that name this folder.
-fn mentions(folder: &Path) -> String {
-    let lines = processes().into_iter().map(|(_, line)| line);
-    lines.filter(|line| line.contains(folder.to_str().unwrap())).collect::<Vec<_>>().join(
-        "
-",
-    )
+impl Drop for Owner {
+    fn drop(&mut self) {
+        end_all_working_in(self.temporary.path());
+    }
 }
 
 #[tokio::test]
@@ -73,7 +70,7 @@ async fn an_owner_that_is_killed_leaves_nothing() {
     let (folder, servers) = owner.plane_with("kube-controller-manager").await;
     assert_eq!(line, format!("export KUBECONFIG={}\n", folder.join("admin.kubeconfig").display()));
     assert_eq!(servers.len(), 3);
-    assert_ne!(mentions(&folder), "", "the look at the process table sees them");
+    assert_ne!(working_in(&folder), [], "the look at the process table sees them");
     send(owner.pid(), Signal::KILL);
     owner.leaves_nothing(&servers).await;
 }
