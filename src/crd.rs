@@ -4,7 +4,6 @@
 //! `gaap-operator crd` prints the CustomResourceDefinition; `crds/gaapproxies.yaml` is that output, checked for drift.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::core::{ListMerge, Rule};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -66,10 +66,10 @@ impl ControllerMetrics {
         });
         let maximum = Family::<ControllerLabel, Gauge>::default();
         maximum.get_or_create(&LABEL).set(i64::from(concurrency));
-        metrics.errors.get_or_create(&LABEL);
-        metrics.workers.get_or_create(&LABEL);
+        metrics.errors.get_or_create(&LABEL).inc_by(0);
+        metrics.workers.get_or_create(&LABEL).set(0);
         for result in ["success", "error", "requeue_after"] {
-            metrics.reconciles.get_or_create(&ResultLabel { controller: CONTROLLER, result });
+            metrics.reconciles.get_or_create(&ResultLabel { controller: CONTROLLER, result }).inc_by(0);
         }
         let name = "controller_runtime_reconcile";
         registry.register(name, "Reconciles by result", metrics.reconciles.clone());

@@ -1,6 +1,5 @@
 //! The watched object, whether it can be read or not.
 
-use kube::Resource as _;
 use kube::core::error_boundary::InvalidObject;
 use kube::core::{DeserializeGuard, ObjectMeta};
 use serde::{Deserialize, Deserializer};
@@ -66,8 +65,10 @@ impl kube::Resource for WatchedProxy {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use kube::Resource as _;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn an_object_that_cannot_be_read_still_claims_its_proxy() {

@@ -7,6 +7,8 @@
 mod deleting;
 mod destroy;
 mod live;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -158,6 +158,7 @@ mod tests {
         let error = server.wait_until_ready(&Never).await.unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.contains("address already in use"), "{error}");
         assert!(server.lost_its_port());
+        guard.end().await.unwrap();
     }
 
     #[tokio::test]
@@ -170,6 +171,7 @@ mod tests {
         let mut server = launch(&guard, "echo something else").start(&guard).unwrap();
         server.child.wait().await.unwrap();
         assert!(!server.lost_its_port());
+        guard.end().await.unwrap();
     }
 
     #[tokio::test]
@@ -184,5 +186,6 @@ mod tests {
             assert_eq!(server.stop(&guard, how).await.unwrap().code(), code);
             assert!(!guard.folder().join("pids/server").exists());
         }
+        guard.end().await.unwrap();
     }
 }

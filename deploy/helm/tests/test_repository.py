@@ -1,0 +1,92 @@
+"""The files beside the chart: samples, plain manifests, Dockerfile."""
+
+import re
+import unittest
+
+from rendering import REPOSITORY, documents, of_kind, only, render
+
+
+class Samples(unittest.TestCase):
+    def test_the_three_samples_show_destroy_force_and_retain(self):
+        shown = {}
+        for path in sorted((REPOSITORY / "deploy/samples").glob("*.yaml")):
+            (sample,) = documents(path.read_text())
+            self.assertEqual((sample["apiVersion"], sample["kind"]), ("gaap-operator.io/v1alpha1", "GaapProxy"))
+            self.assertEqual(sample["metadata"], {"name": path.stem}, "no namespace: the user chooses it")
+            shown[path.stem] = sample["spec"]
+        self.assertEqual(
+            shown,
+            {
+                "edge-sg": {"proxyId": "link-sim00001"},
+                "forced": {"proxyId": "link-sim00002", "force": True},
+                "kept": {"proxyId": "link-sim00003", "deletionPolicy": "Retain"},
+            },
+        )
+
+
+class Manifests(unittest.TestCase):
+    def setUp(self):
+        self.objects = []
+        # In the order in which `kubectl apply -f FOLDER` takes them.
+        for path in sorted((REPOSITORY / "deploy/manifests").glob("*.yaml")):
+            self.objects += documents(path.read_text())
+
+    def test_the_namespace_comes_before_what_stands_in_it(self):
+        kinds = [each["kind"] for each in self.objects]
+        first = next(i for i, each in enumerate(self.objects) if "namespace" in each["metadata"])
+        self.assertLess(kinds.index("Namespace"), first)
+        self.assertEqual(only(self.objects, "Namespace")["metadata"]["name"], "gaap-operator-system")
+
+    def test_every_object_stands_in_the_namespace_that_is_made(self):
+        used = {each["metadata"]["namespace"] for each in self.objects if "namespace" in each["metadata"]}
+        self.assertEqual(used, {"gaap-operator-system"})
+
+    def test_no_object_looks_like_part_of_a_helm_release(self):
+        for each in self.objects:
+            marks = {**each["metadata"].get("labels", {}), **each["metadata"].get("annotations", {})}
+            self.assertFalse([mark for mark in marks if "helm.sh" in mark], each["metadata"]["name"])
+            self.assertNotEqual(marks.get("app.kubernetes.io/managed-by"), "Helm")
+
+    def test_the_plain_install_has_what_the_chart_has(self):
+        charted = {each["kind"] for each in render()}
+        self.assertEqual({each["kind"] for each in self.objects} - {"Namespace"}, charted)
+        self.assertEqual(len(of_kind(self.objects, "Deployment")), 1)
+
+
+class Dockerfile(unittest.TestCase):
+    """No container engine runs here, so what can be held to account without one is held here."""
+
+    def setUp(self):
+        text = (REPOSITORY / "deploy/Dockerfile").read_text()
+        text = re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", " ")
+        instructions = [line.split(None, 1) for line in text.splitlines() if line.strip()]
+        starts = [i for i, (word, _) in enumerate(instructions) if word == "FROM"]
+        self.first = instructions[: starts[-1]]
+        self.last = instructions[starts[-1] :]
+
+    def test_the_image_is_one_file_on_an_empty_root(self):
+        self.assertEqual(self.last[0], ["FROM", "scratch"])
+        copies = [rest for word, rest in self.last if word in ("COPY", "ADD")]
+        self.assertEqual(len(copies), 1)
+        self.assertRegex(copies[0], r"--from=build .*/gaap-operator /gaap-operator$")
+        self.assertFalse([word for word, _ in self.last if word == "RUN"], "there is no shell to run anything")
+
+    def test_the_image_runs_as_the_user_that_the_chart_names(self):
+        users = [rest for word, rest in self.last if word == "USER"]
+        security = only(render(), "Deployment")["spec"]["template"]["spec"]["securityContext"]
+        self.assertEqual(users, [f"{security['runAsUser']}:{security['runAsGroup']}"])
+
+    def test_the_program_is_static_and_built_from_the_locked_dependencies(self):
+        build = " ".join(rest for word, rest in self.first if word in ("RUN", "ENV"))
+        self.assertIn("--locked", build)
+        self.assertIn("+crt-static", build)
+        self.assertIn("--target x86_64-unknown-linux-gnu", build)
+
+    def test_the_image_is_built_with_the_toolchain_of_the_repository(self):
+        toolchain = (REPOSITORY / "rust-toolchain.toml").read_text()
+        (channel,) = re.findall(r'^channel = "([^"]+)"', toolchain, flags=re.MULTILINE)
+        self.assertTrue(self.first[0][1].startswith(f"rust:{channel}"), self.first[0])
+
+
+if __name__ == "__main__":
+    unittest.main()
