@@ -2,16 +2,13 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
-use tokio::process::Child;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
-
-use crate::error::{Error, Result, tail};
+use crate::error::{Error, Result};
 use crate::guard::Guard;
-use crate::progress::{Durations, INTERVAL, Took, human, say};
+use crate::progress::{Durations, Took, say};
 use crate::recipe::{GO_ENVIRONMENT, Recipe};
+use crate::watched::watch;
 
 /// Builds `recipe` and moves the result to `binary`, which is in a folder of the file system of `cache`.
 ///
@@ -42,16 +39,9 @@ pub(crate) async fn build(cache: &Path, recipe: &Recipe, toolchain: &str, binary
             None => go.env_remove(name),
         };
     }
-    let start = Instant::now();
     let mut go = go.spawn().map_err(|source| Error::Start { program: "go".into(), source })?;
-    let mut watched = Watched::new(recipe.binary, start);
-    let status = watched.follow(&mut go, say).await?;
-    if !status.success() {
-        let tail = tail(&watched.last_lines.join("\n"));
-        return Err(Error::Build { what: recipe.binary.into(), reason: status.to_string(), tail });
-    }
+    let took = watch(recipe.binary, &mut go).await?;
     take(&output, binary)?;
-    let took = Took { seconds: start.elapsed().as_secs(), packages: watched.packages };
     durations.remember(recipe.binary, took);
     say(&format!("built {} in {}", recipe.binary, took.describe()));
     guard.end().await
@@ -75,111 +65,4 @@ fn announce(recipe: &Recipe, toolchain: &str, last: Option<Took>) -> Result<()> 
 fn take(output: &Path, binary: &Path) -> Result<()> {
     File::open(output).and_then(|file| file.sync_all()).map_err(|error| Error::file("save", output, error))?;
     std::fs::rename(output, binary).map_err(|error| Error::file("make", binary, error))
-}
-
-/// What `go build -v` has printed so far: one line for each package it begins to compile.
-struct Watched {
-    binary: &'static str,
-    start: Instant,
-    packages: usize,
-    downloads: usize,
-    last_lines: Vec<String>,
-}
-
-impl Watched {
-    fn new(binary: &'static str, start: Instant) -> Self {
-        Self { binary, start, packages: 0, downloads: 0, last_lines: Vec::new() }
-    }
-
-    /// Reads the output until the process has ended, and tells how far it is once in every [`INTERVAL`].
-    async fn follow(&mut self, go: &mut Child, mut tell: impl FnMut(&str)) -> Result<ExitStatus> {
-        let mut ticks = interval_at(self.start + INTERVAL, INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut lines = go.stderr.take().map(|stderr| BufReader::new(stderr).lines());
-        loop {
-            tokio::select! {
-                line = next(&mut lines) => match line {
-                    Some(line) => self.note(line),
-                    None => lines = None,
-                },
-                status = go.wait(), if lines.is_none() => {
-                    return status.map_err(|source| Error::Start { program: "go".into(), source });
-                }
-                _ = ticks.tick() => tell(&self.state()),
-            }
-        }
-    }
-
-    fn note(&mut self, line: String) {
-        if line.starts_with("go: downloading ") {
-            self.downloads += 1;
-        } else if !line.contains(' ') {
-            self.packages += 1;
-        }
-        // Only the end is ever shown; a failing build prints its errors last.
-        const KEPT: usize = 100;
-        if self.last_lines.len() >= KEPT {
-            self.last_lines.drain(..KEPT / 2);
-        }
-        self.last_lines.push(line);
-    }
-
-    fn state(&self) -> String {
-        let elapsed = human(self.start.elapsed());
-        let modules = match self.downloads {
-            0 => String::new(),
-            number => format!("{number} modules downloaded, "),
-        };
-        format!("building {}: {elapsed}, {modules}{} packages compiled", self.binary, self.packages)
-    }
-}
-
-/// The next line, `None` at the end of the output; an unreadable line ends it, and the status tells the rest.
-async fn next<R: AsyncRead + Unpin>(lines: &mut Option<Lines<BufReader<R>>>) -> Option<String> {
-    match lines {
-        Some(lines) => lines.next_line().await.ok().flatten(),
-        // Never again: the caller then waits for the process alone.
-        None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_build_that_prints_nothing_still_shows_every_15_seconds_that_it_moves() {
-        let mut silent = tokio::process::Command::new("cat");
-        silent.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut silent = silent.spawn().unwrap();
-        let mut lifeline = silent.stdin.take();
-        let mut told = Vec::new();
-        let tell = |line: &str| {
-            told.push(line.to_owned());
-            if told.len() == 5 {
-                // It ends, and not before.
-                lifeline = None;
-            }
-        };
-        let status = Watched::new("helm", Instant::now()).follow(&mut silent, tell).await.unwrap();
-        assert!(status.success());
-        for (line, elapsed) in told.iter().zip(["15 s", "30 s", "45 s", "1 min 0 s", "1 min 15 s"]) {
-            assert_eq!(*line, format!("building helm: {elapsed}, 0 packages compiled"));
-        }
-    }
-
-    #[test]
-    fn packages_and_downloads_are_counted_and_other_lines_only_kept_for_the_error() {
-        let mut watched = Watched::new("etcd", Instant::now());
-        for line in ["go: downloading k8s.io/api v0.37.2", "internal/cpu", "bufio", "x.go:1:2: undefined: y"] {
-            watched.note(line.to_owned());
-        }
-        assert_eq!((watched.downloads, watched.packages), (1, 2));
-        assert!(watched.state().ends_with("0 s, 1 modules downloaded, 2 packages compiled"));
-        for number in 0..1000 {
-            watched.note(format!("package-{number}"));
-        }
-        assert!(watched.last_lines.len() <= 100);
-        assert_eq!(watched.last_lines.last().unwrap(), "package-999");
-    }
 }

@@ -29,7 +29,7 @@ const WATCHDOG_LIMIT: Duration = Duration::from_secs(20);
 ///
 /// Dropping the guard begins the removal and does not wait for it; [`Guard::end`] does.
 #[derive(Debug)]
-pub(crate) struct Guard {
+pub struct Guard {
     folder: PathBuf,
     watchdog: Child,
     lifeline: Option<ChildStdin>,
@@ -37,7 +37,10 @@ pub(crate) struct Guard {
 
 impl Guard {
     /// Makes a new folder, readable by this user only, named `prefix` and some random letters inside `parent`.
-    pub(crate) async fn new(parent: &Path, prefix: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub async fn new(parent: &Path, prefix: &str) -> Result<Self> {
         let parent = std::path::absolute(parent).map_err(|error| Error::file("find", parent, error))?;
         let folder = parent.join(format!("{prefix}-{}", random::hexadecimal::<4>()?));
         let mut watchdog = Command::new("sh")
@@ -65,7 +68,7 @@ impl Guard {
     }
 
     /// The folder, an absolute path.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
@@ -73,7 +76,7 @@ impl Guard {
     ///
     /// `name` is unique among the guard's processes. One argument must name a path inside the folder: the watchdog
     /// tells our processes from strangers by it.
-    pub(crate) fn command(&self, name: &str, program: &Path) -> Command {
+    pub fn command(&self, name: &str, program: &Path) -> Command {
         let mut command = Command::new("sh");
         command.arg("-c").arg(LAUNCHER).arg(self.pid_file(name)).arg(program);
         command.stdin(Stdio::null()).process_group(0).kill_on_drop(true);
@@ -81,7 +84,7 @@ impl Guard {
     }
 
     /// Forgets a process that has ended, so that its number means nothing any more.
-    pub(crate) fn forget(&self, name: &str) {
+    pub fn forget(&self, name: &str) {
         // A file that stays only costs the watchdog a look at the process table.
         let _ = std::fs::remove_file(self.pid_file(name));
     }
@@ -91,7 +94,10 @@ impl Guard {
     }
 
     /// Ends the processes, removes the folder and waits for both.
-    pub(crate) async fn end(mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the folder is still there after some time.
+    pub async fn end(mut self) -> Result<()> {
         drop(self.lifeline.take());
         let waited = timeout(WATCHDOG_LIMIT, self.watchdog.wait()).await;
         if waited.is_err() || self.folder.exists() || self.folder.with_extension("ending").exists() {

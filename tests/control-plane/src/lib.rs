@@ -30,9 +30,13 @@ mod random;
 mod recipe;
 mod server;
 mod sign;
+mod watched;
 
 pub use audit::{AuditLog, Position};
 pub use binaries::Binaries;
 pub use error::{Error, Result};
+pub use guard::Guard;
 pub use plane::{ControlPlane, Options, SHARED};
+pub use progress::{Durations, Took, human, say};
 pub use server::Stop;
+pub use watched::watch;

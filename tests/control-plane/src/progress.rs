@@ -10,26 +10,28 @@ use serde::{Deserialize, Serialize};
 pub(crate) const INTERVAL: Duration = Duration::from_secs(15);
 
 /// Tells the user something. Standard error, because standard output is for what `up` and `binaries` print.
-pub(crate) fn say(line: &str) {
-    eprintln!("control plane: {line}");
+pub fn say(line: &str) {
+    eprintln!("{line}");
 }
 
 /// A duration as people write it: `4 min 9 s`.
-pub(crate) fn human(duration: Duration) -> String {
+pub fn human(duration: Duration) -> String {
     let seconds = duration.as_secs();
     if seconds < 60 { format!("{seconds} s") } else { format!("{} min {} s", seconds / 60, seconds % 60) }
 }
 
 /// What a build took.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-pub(crate) struct Took {
-    pub(crate) seconds: u64,
+pub struct Took {
+    /// From start to end.
+    pub seconds: u64,
     /// Packages compiled: few when Go's own build cache was warm, which explains a short time.
-    pub(crate) packages: usize,
+    pub packages: usize,
 }
 
 impl Took {
-    pub(crate) fn describe(self) -> String {
+    /// For a person: `4 min 9 s, 2078 packages compiled`.
+    pub fn describe(self) -> String {
         format!("{}, {} packages compiled", human(Duration::from_secs(self.seconds)), self.packages)
     }
 }
@@ -38,12 +40,13 @@ impl Took {
 ///
 /// It only serves to tell the user what to expect: a file that cannot be read or written is as good as none.
 #[derive(Debug)]
-pub(crate) struct Durations {
+pub struct Durations {
     path: PathBuf,
 }
 
 impl Durations {
-    pub(crate) fn in_folder(folder: &Path) -> Self {
+    /// Those remembered in this folder.
+    pub fn in_folder(folder: &Path) -> Self {
         Self { path: folder.join("durations.json") }
     }
 
@@ -51,11 +54,13 @@ impl Durations {
         std::fs::read(&self.path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
     }
 
-    pub(crate) fn last(&self, binary: &str) -> Option<Took> {
+    /// What the last build of this name took, if one is remembered.
+    pub fn last(&self, binary: &str) -> Option<Took> {
         self.all().get(binary).copied()
     }
 
-    pub(crate) fn remember(&self, binary: &str, took: Took) {
+    /// Remembers what a build took.
+    pub fn remember(&self, binary: &str, took: Took) {
         let mut all = self.all();
         all.insert(binary.to_owned(), took);
         if let Ok(text) = serde_json::to_vec_pretty(&all) {

@@ -1,0 +1,154 @@
+//! The operator: the real program, outside the cluster, with nothing but what its ServiceAccount may do.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use control_plane::{ControlPlane, Guard};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::Child;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::error::{Error, Result};
+use crate::patience::until;
+use crate::simulator::{SECRET_ID, SECRET_KEY, client};
+use crate::terminal::link;
+
+const READY_LIMIT: Duration = Duration::from_secs(30);
+
+/// SIGTERM ends the operator within 2 s; a machine under load gets some more.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// A running operator.
+#[derive(Debug)]
+pub struct Operator {
+    process: Mutex<Child>,
+    health_url: String,
+}
+
+/// What the operator is started with, as a user would prepare it.
+#[derive(Debug)]
+pub struct Preparation {
+    /// kubeconfig with a token of the ServiceAccount.
+    pub kubeconfig: PathBuf,
+    /// The folder with `secretId` and `secretKey`.
+    pub credentials: PathBuf,
+    /// Where it logs to.
+    pub log: PathBuf,
+}
+
+impl Preparation {
+    /// Asks the TokenRequest API for a token of the ServiceAccount and writes the files.
+    ///
+    /// # Errors
+    /// When the API server gives no token, or a file cannot be written.
+    pub async fn make(plane: &ControlPlane, guard: &Guard, namespace: &str, account: &str) -> Result<Self> {
+        let made = Self {
+            kubeconfig: guard.folder().join("operator.kubeconfig"),
+            credentials: guard.folder().join("credentials"),
+            log: log(guard),
+        };
+        let kubeconfig = plane.service_account_kubeconfig(namespace, account).await?;
+        std::fs::copy(&kubeconfig, &made.kubeconfig).map_err(Error::file("copy", &kubeconfig))?;
+        std::fs::create_dir(&made.credentials).map_err(Error::file("make", &made.credentials))?;
+        for (name, value) in [("secretId", SECRET_ID), ("secretKey", SECRET_KEY)] {
+            let path = made.credentials.join(name);
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+            file.and_then(|mut file| file.write_all(value.as_bytes())).map_err(Error::file("write", &path))?;
+        }
+        Ok(made)
+    }
+}
+
+/// Where the operator of this guard logs to.
+pub fn log(guard: &Guard) -> PathBuf {
+    guard.folder().join("gaap-operator.log")
+}
+
+impl Operator {
+    /// Starts the operator and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it ends, or says for too long that it is not ready.
+    pub async fn start(guard: &Guard, program: &Path, prepared: &Preparation, flags: &[String]) -> Result<Self> {
+        let (metrics, health) = (Listener::choose()?, Listener::choose()?);
+        let mut command = guard.command("gaap-operator", &link(guard, "gaap-operator", program)?);
+        // Nothing of the user's environment: credentials or settings in it would change what is shown.
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("KUBECONFIG", &prepared.kubeconfig);
+        command.arg("run").args(flags);
+        command.arg(format!("--metrics-bind-address={}", metrics.address()));
+        command.arg(format!("--health-probe-bind-address={}", health.address()));
+        let health_url = format!("http://{}", health.address());
+        let log = File::create(&prepared.log).map_err(Error::file("write", &prepared.log))?;
+        command.stdout(log.try_clone().map_err(Error::file("write", &prepared.log))?).stderr(log);
+        drop((metrics, health));
+        let cannot = |source| Error::Start { program: program.display().to_string(), source };
+        let operator = Self { process: Mutex::new(command.spawn().map_err(cannot)?), health_url };
+        operator.wait_until_ready().await?;
+        Ok(operator)
+    }
+
+    async fn wait_until_ready(&self) -> Result<()> {
+        let client = client()?;
+        let url = format!("{}/readyz", self.health_url);
+        until("The operator's readiness", READY_LIMIT, async || {
+            if let Ok(Some(status)) = self.process.lock().await.try_wait() {
+                return Err(Error::Ended { program: "gaap-operator", status: status.to_string() });
+            }
+            let answer = match client.get(&url).send().await {
+                Ok(answer) if answer.status().is_success() => return Ok(Ok(())),
+                Ok(answer) => answer.text().await.unwrap_or_default(),
+                Err(error) => error.to_string(),
+            };
+            Ok(Err(answer.trim().to_owned()))
+        })
+        .await
+    }
+
+    /// Sends SIGTERM and waits until it has ended.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub async fn stop(&self) -> Result<ExitStatus> {
+        let mut process = self.process.lock().await;
+        let pid = process.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        // No pid means that it has ended, and the status then tells how.
+        let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
+        match timeout(STOP_LIMIT, process.wait()).await {
+            Ok(status) => status.map_err(|source| Error::Start { program: "gaap-operator".to_owned(), source }),
+            Err(_) => Err(Error::Late {
+                what: "The operator's end after SIGTERM".to_owned(),
+                seconds: STOP_LIMIT.as_secs(),
+                last: String::new(),
+            }),
+        }
+    }
+}
+
+/// A free port, held until the operator is about to take it.
+struct Listener(TcpListener);
+
+impl Listener {
+    fn choose() -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        listener.map(Self).map_err(|source| Error::Start { program: "a listener on 127.0.0.1".to_owned(), source })
+    }
+
+    fn address(&self) -> String {
+        self.0.local_addr().map_or_else(|_| "127.0.0.1:0".to_owned(), |address| address.to_string())
+    }
+}
+
+/// The last lines of a log, for whoever has to find out what went wrong.
+pub fn tail(log: &Path) -> Option<String> {
+    const LINES: usize = 15;
+    let text = std::fs::read_to_string(log).ok()?;
+    let lines: Vec<&str> = text.lines().collect();
+    Some(lines.get(lines.len().saturating_sub(LINES)..)?.join("\n"))
+}

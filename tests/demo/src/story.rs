@@ -1,0 +1,323 @@
+//! The main job, step by step: what is shown, and what must be true of it.
+
+use std::time::Duration;
+
+use control_plane::Position;
+use serde_json::Value;
+
+use crate::error::{Result, promise};
+use crate::operator::{Operator, Preparation};
+use crate::patience::until;
+use crate::programs::Programs;
+use crate::received::{Destruction, HEADER, Received, destroyed_once, rows};
+use crate::screen::Screen;
+use crate::simulator::{Proxy, SECRET_ID, SECRET_KEY, Simulator, answer_lost, stale_after_accept};
+use crate::terminal::Terminal;
+
+/// How many steps there are.
+pub const STEPS: usize = 10;
+
+/// Release, ServiceAccount and Secret are in this namespace.
+const NAMESPACE: &str = "gaap-system";
+/// The release, and with it the ServiceAccount.
+const RELEASE: &str = "gaap-operator";
+/// The Secret with the credentials.
+const SECRET: &str = "gaap-credentials";
+
+/// How long an accepted destroy takes in the simulated cloud. The real one takes minutes.
+const DESTROY_DURATION: &str = "3s";
+/// One for each sample, and two to play with.
+const PROXIES: u32 = 6;
+
+/// Nothing in the demo takes longer on a machine that works.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Who plays: both end when this is dropped.
+#[derive(Debug)]
+pub struct Cast {
+    simulator: Simulator,
+    operator: Operator,
+    prepared: Preparation,
+}
+
+/// A resource of deploy/samples.
+struct Sample {
+    name: &'static str,
+    proxy: &'static str,
+    force: bool,
+}
+
+const EDGE: Sample = Sample { name: "edge-sg", proxy: "link-sim00001", force: false };
+const FORCED: Sample = Sample { name: "forced", proxy: "link-sim00002", force: true };
+const KEPT: Sample = Sample { name: "kept", proxy: "link-sim00003", force: false };
+const REPEATED: Sample = Sample { name: "edge-jp", proxy: "link-sim00004", force: false };
+
+/// What is shown before the cluster starts.
+///
+/// # Errors
+/// When nobody reads the output.
+pub fn open(screen: &Screen) -> Result<()> {
+    screen.print("gaap-operator: deleting a GaapProxy resource destroys its proxy in the cloud, exactly once.")?;
+    screen.print("Real: etcd, kube-apiserver with RBAC, kubectl, helm, the operator. Simulated: the cloud alone.")?;
+    screen.step(1, "Start etcd and kube-apiserver on 127.0.0.1; all settings are those of the test suite")
+}
+
+/// Everything from the running API server to the last deletion.
+///
+/// # Errors
+/// When something fails, or when what is shown is not what was promised.
+pub async fn tell(terminal: &Terminal<'_>, programs: &Programs) -> Result<Cast> {
+    terminal.kubectl(&["version"]).await?;
+    let simulator = start_cloud(terminal, programs).await?;
+    install(terminal).await?;
+    let (operator, prepared) = start_operator(terminal, programs, &simulator).await?;
+    apply_samples(terminal).await?;
+    delete_one(terminal, &simulator).await?;
+    delete_with_a_lost_answer(terminal, &simulator).await?;
+    delete_with_a_lost_answer_and_late_reads(terminal, &simulator).await?;
+    retain(terminal, &simulator).await?;
+    Ok(Cast { simulator, operator, prepared })
+}
+
+async fn start_cloud(terminal: &Terminal<'_>, programs: &Programs) -> Result<Simulator> {
+    terminal
+        .screen
+        .step(2, "Start the simulated cloud with a few proxies, older than the two minutes GAAP asks for")?;
+    terminal.screen.say(format!("Changed: a destroy takes {DESTROY_DURATION} (minutes in the real cloud)."))?;
+    let simulator = Simulator::start(terminal.guard, &programs.simulator, PROXIES, DESTROY_DURATION).await?;
+    terminal.screen.say(format!("gaap-simulator listens on {}; its proxies:", simulator.url()))?;
+    show_proxies(terminal, &simulator).await?;
+    Ok(simulator)
+}
+
+async fn install(terminal: &Terminal<'_>) -> Result<()> {
+    let screen = terminal.screen;
+    screen.step(3, "Install the chart: CRD, ServiceAccount, RBAC, Deployment")?;
+    screen.say("Changed: replicaCount=0, because this cluster has no node that could run a pod.")?;
+    terminal.kubectl(&["create", "namespace", NAMESPACE]).await?;
+    let id = format!("--from-literal=secretId={SECRET_ID}");
+    let key = format!("--from-literal=secretKey={SECRET_KEY}");
+    terminal.kubectl(&["create", "secret", "generic", SECRET, "-n", NAMESPACE, &id, &key]).await?;
+    let secret = format!("credentials.existingSecret={SECRET}");
+    let settings = ["--set", "replicaCount=0", "--set", &secret];
+    terminal
+        .helm(&[&["install", RELEASE, "deploy/helm/gaap-operator", "-n", NAMESPACE], &settings[..]].concat())
+        .await?;
+    let served = ["wait", "--for=condition=Established", "crd/gaapproxies.gaap-operator.io", "--timeout=30s"];
+    terminal.kubectl(&served).await
+}
+
+async fn start_operator(
+    terminal: &Terminal<'_>,
+    programs: &Programs,
+    simulator: &Simulator,
+) -> Result<(Operator, Preparation)> {
+    let screen = terminal.screen;
+    screen
+        .step(4, "Run the operator outside the cluster, with the rights of the chart's ServiceAccount and no others")?;
+    let prepared = Preparation::make(terminal.plane, terminal.guard, NAMESPACE, RELEASE).await?;
+    let kubeconfig = prepared.kubeconfig.display().to_string();
+    screen.say("Its kubeconfig holds a token of the ServiceAccount, from the TokenRequest API:")?;
+    let identity =
+        ["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}{\"\\n\"}", "--kubeconfig", &kubeconfig];
+    terminal.kubectl(&identity).await?;
+    let flags = [
+        format!("--gaap-endpoint={}", simulator.url()),
+        "--allow-insecure-endpoint".to_owned(),
+        format!("--credentials-dir={}", prepared.credentials.display()),
+        "--destroy-poll=1s".to_owned(),
+        "--absence-spacing=1s".to_owned(),
+    ];
+    screen.say("Changed: the endpoint, and plain http allowed for it; --destroy-poll 1s and --absence-spacing 1s")?;
+    screen
+        .say("(both 5s), so that you need not wait. --minimum-age (2m), pace and time limits have their defaults.")?;
+    screen.command(&format!("KUBECONFIG={kubeconfig} gaap-operator run \\"))?;
+    screen.output(&format!("    {}", flags.join(" ")))?;
+    let operator = Operator::start(terminal.guard, &programs.operator, &prepared, &flags).await?;
+    screen.say("Its /readyz says: ok.")?;
+    Ok((operator, prepared))
+}
+
+async fn apply_samples(terminal: &Terminal<'_>) -> Result<()> {
+    terminal
+        .screen
+        .step(5, "Create a resource for each of four proxies; the operator finds the proxies in the cloud")?;
+    terminal.kubectl(&["apply", "-f", "deploy/samples"]).await?;
+    terminal.kubectl(&["wait", "--for=condition=Ready", "gaapproxies", "--all", "--timeout=30s"]).await?;
+    terminal.kubectl(&["get", "gaapproxies"]).await
+}
+
+async fn delete_one(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<()> {
+    terminal.screen.step(6, "Delete one resource: kubectl returns when its proxy is proved gone")?;
+    let before = simulator.position().await?;
+    let deletion = terminal.kubectl(&["delete", "gaapproxy", EDGE.name]);
+    tokio::try_join!(deletion, look_meanwhile(terminal, &EDGE))?;
+    let destruction = show_and_judge(terminal, simulator, before, &EDGE).await?;
+    promise(destruction.requests == 1, || format!("nothing failed, yet {} requests were sent", destruction.requests))?;
+    terminal.screen.say("One request, one destroyed proxy; then two looks in a row that did not find it.")
+}
+
+/// What somebody else sees while kubectl waits. On a machine so slow that the moment is missed, nothing is shown.
+async fn look_meanwhile(terminal: &Terminal<'_>, sample: &Sample) -> Result<()> {
+    let path = "jsonpath={.status.conditions[?(@.type==\"Deleting\")].reason}";
+    let being_destroyed = until("The destruction", LIMIT, async || {
+        let step = terminal.ask_kubectl(&["get", "gaapproxy", sample.name, "-o", path]).await?;
+        Ok(match step.as_deref() {
+            None => Ok(false),
+            Some("Destroying") => Ok(true),
+            Some(other) => Err(format!("Deleting has the reason {other:?}")),
+        })
+    });
+    if being_destroyed.await? {
+        terminal.screen.say("(meanwhile, in another terminal:)")?;
+        terminal.kubectl(&["get", "gaapproxies"]).await?;
+    }
+    Ok(())
+}
+
+async fn delete_with_a_lost_answer(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<()> {
+    let screen = terminal.screen;
+    screen
+        .step(7, "Delete another, and lose the cloud's answer on the wire: it has acted, the operator does not know")?;
+    screen.say("This one has force: true in its spec, so Force=1 goes to the cloud.")?;
+    let before = simulator.position().await?;
+    simulator.add_fault(&answer_lost(FORCED.proxy)).await?;
+    terminal.kubectl(&["delete", "gaapproxy", FORCED.name]).await?;
+    let destruction = show_and_judge(terminal, simulator, before, &FORCED).await?;
+    promise(destruction.first_answer_lost, || "the first answer was to be lost, but it arrived".to_owned())?;
+    screen.say(match destruction.requests {
+        1 => "Not knowing, the operator looked first, and the look made a second request unnecessary.".to_owned(),
+        number => format!("The same request was sent {number} times with the same ClientToken, and accepted once."),
+    })
+}
+
+async fn delete_with_a_lost_answer_and_late_reads(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<()> {
+    let screen = terminal.screen;
+    screen.step(8, "The same once more, and the cloud's reads lag behind: the look still shows RUNNING")?;
+    let before = simulator.position().await?;
+    simulator.add_fault(&answer_lost(REPEATED.proxy)).await?;
+    let stale = simulator.add_fault(&stale_after_accept(REPEATED.proxy)).await?;
+    let deletion = terminal.kubectl(&["delete", "gaapproxy", REPEATED.name]);
+    let end_of_the_lag = async {
+        until("A second request to destroy the proxy", LIMIT, async || {
+            let requests = simulator.received_so_far(before).await?;
+            let sent = requests.iter().filter(|request| request.destroys(REPEATED.proxy)).count();
+            Ok(if sent > 1 { Ok(()) } else { Err(format!("{sent} so far")) })
+        })
+        .await?;
+        simulator.remove_fault(stale).await
+    };
+    tokio::try_join!(deletion, end_of_the_lag)?;
+    let destruction = show_and_judge(terminal, simulator, before, &REPEATED).await?;
+    promise(destruction.first_answer_lost && destruction.requests > 1, || {
+        format!("the request was to be repeated after a lost answer, and there are {}", destruction.requests)
+    })?;
+    screen.say(format!("All {} requests carry the ClientToken", destruction.requests))?;
+    screen.say(format!("{}:", destruction.client_token))?;
+    screen.say("the cloud knew the repeat by it and destroyed once.")
+}
+
+/// Shows what the cloud received about the proxy of a deleted resource, and checks that it went as it must.
+async fn show_and_judge(
+    terminal: &Terminal<'_>,
+    simulator: &Simulator,
+    before: u64,
+    sample: &Sample,
+) -> Result<Destruction> {
+    let requests = simulator.received(before).await?;
+    terminal.screen.say("The cloud received:")?;
+    terminal.screen.table(HEADER, &rows(&requests, sample.proxy))?;
+    let proxies = simulator.proxies().await?;
+    promise(proxies.iter().all(|proxy| proxy.id != sample.proxy), || format!("{} still exists", sample.proxy))?;
+    is_gone(terminal, sample).await?;
+    destroyed_once(&requests, sample.proxy, sample.force)
+}
+
+async fn is_gone(terminal: &Terminal<'_>, sample: &Sample) -> Result<()> {
+    let left = terminal.ask_kubectl(&["get", "gaapproxy", sample.name, "--ignore-not-found", "-o", "name"]).await?;
+    promise(left.as_deref().map(str::trim) == Some(""), || format!("the resource {} is still there", sample.name))
+}
+
+async fn retain(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<()> {
+    let screen = terminal.screen;
+    screen.step(9, "Delete a resource with deletionPolicy: Retain: it goes at once, and its proxy stays")?;
+    let before = simulator.position().await?;
+    terminal.kubectl(&["delete", "gaapproxy", KEPT.name]).await?;
+    is_gone(terminal, &KEPT).await?;
+    let asked: Vec<Received> = simulator.received(before).await?;
+    promise(asked.is_empty(), || format!("the cloud was asked {} times", asked.len()))?;
+    let all = simulator.received(0).await?;
+    promise(!all.iter().any(|request| request.destroys(KEPT.proxy)), || {
+        format!("a request to destroy {} was sent", KEPT.proxy)
+    })?;
+    screen.say("The cloud received nothing. It still has:")?;
+    let proxies = show_proxies(terminal, simulator).await?;
+    let kept = proxies.iter().find(|proxy| proxy.id == KEPT.proxy);
+    promise(kept.is_some_and(|proxy| proxy.status == "RUNNING" && proxy.accepted_destroys == 0), || {
+        format!("{} was to stay RUNNING, but is {kept:?}", KEPT.proxy)
+    })
+}
+
+async fn show_proxies(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<Vec<Proxy>> {
+    let proxies = simulator.proxies().await?;
+    let row = |proxy: &Proxy| [proxy.id.clone(), proxy.status.clone(), proxy.accepted_destroys.to_string()];
+    terminal.screen.table(["PROXY", "STATUS", "ACCEPTED DESTROYS"], &proxies.iter().map(row).collect::<Vec<_>>())?;
+    Ok(proxies)
+}
+
+/// The last step: the operator ends, and what the API server says of it is looked at.
+///
+/// # Errors
+/// When the operator does not end well, or was refused something.
+pub async fn curtain(terminal: &Terminal<'_>, cast: Cast) -> Result<()> {
+    let screen = terminal.screen;
+    screen.step(STEPS, "End the operator with SIGTERM, as a node does; then everything else")?;
+    let status = cast.operator.stop().await?;
+    promise(status.success(), || format!("the operator was to end with status 0, but: {status}"))?;
+    let user = format!("system:serviceaccount:{NAMESPACE}:{RELEASE}");
+    let entries = terminal.plane.settled_audit(Position::default()).await?;
+    let asked: Vec<&Value> =
+        entries.iter().filter(|entry| entry.pointer("/user/username").is_some_and(|name| *name == user)).collect();
+    let refused = asked.iter().find(|entry| {
+        entry.pointer("/annotations/authorization.k8s.io~1decision").is_some_and(|decision| decision == "forbid")
+    });
+    promise(refused.is_none(), || {
+        format!(
+            "RBAC refused the operator {}",
+            refused.and_then(|entry| entry.get("requestURI")).unwrap_or(&Value::Null)
+        )
+    })?;
+    promise(!asked.is_empty(), || "the audit log does not know the operator's ServiceAccount".to_owned())?;
+    screen.say(format!("It ended with status 0. The API server refused none of its {} requests.", asked.len()))
+}
+
+/// The last words, when nothing is left.
+///
+/// # Errors
+/// When nobody reads the output.
+pub fn close(screen: &Screen) -> Result<()> {
+    screen.conclude(&format!(
+        "All of it was checked and holds. Done in {:.0} s; nothing is left running.",
+        screen.seconds()
+    ))
+}
+
+/// How to go on playing.
+///
+/// # Errors
+/// When nobody reads the output.
+pub fn invite(terminal: &Terminal<'_>, cast: &Cast) -> Result<()> {
+    let screen = terminal.screen;
+    screen.step(STEPS, "Everything shown was checked and holds, and is left running. In another terminal:")?;
+    screen.command(&format!("export KUBECONFIG={}", terminal.plane.admin_kubeconfig().display()))?;
+    screen.command(&format!("export PATH={}/bin:$PATH", terminal.guard.folder().display()))?;
+    screen.command("kubectl get gaapproxies")?;
+    screen.say(format!(
+        "{}, link-sim00005 and link-sim00006 are yours. What the cloud has and has received:",
+        KEPT.proxy
+    ))?;
+    screen.command(&format!("curl {}/_sim/proxies", cast.simulator.url()))?;
+    screen.command(&format!("curl {}/_sim/requests", cast.simulator.url()))?;
+    screen.say(format!("What the operator says: {}", cast.prepared.log.display()))?;
+    screen.say("Ctrl-C ends all of it.")
+}
