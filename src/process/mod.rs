@@ -1,0 +1,2 @@
+//! What any service needs.
+pub mod clock;
