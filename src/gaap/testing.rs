@@ -1,0 +1,111 @@
+//! What the tests of this folder share: a clock that follows paused time, and servers on loopback.
+
+use std::future::Future;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use prometheus_client::registry::Registry;
+use reqwest::Url;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use crate::gaap::client::{Client, ClientConfig};
+use crate::gaap::metrics::ApiMetrics;
+use crate::process::clock::{Clock, Now};
+
+/// Unix time at which every test begins: the timestamp of vector G1.
+pub const BEGIN: u64 = 1_700_000_000;
+
+/// Follows tokio's time, paused or not.
+pub struct TestClock {
+    begun: Instant,
+}
+
+impl TestClock {
+    pub fn shared() -> Arc<Self> {
+        Arc::new(Self { begun: Instant::now() })
+    }
+
+    /// A clock whose first second is over, so that a test need not wait for it.
+    pub fn aged() -> Arc<Self> {
+        let now = Instant::now();
+        Arc::new(Self { begun: now.checked_sub(Duration::from_secs(2)).unwrap_or(now) })
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Now {
+        let monotonic = self.begun.elapsed();
+        Now { unix: Duration::from_secs(BEGIN) + monotonic, monotonic }
+    }
+}
+
+/// A server of a test; it ends with the value.
+pub struct Server {
+    pub url: Url,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Server {
+    /// Serves HTTP on a free loopback port.
+    pub async fn http(router: Router) -> Self {
+        Self::tcp(|listener| async move {
+            axum::serve(listener, router).await.unwrap();
+        })
+        .await
+    }
+
+    /// Gives a listener on a free loopback port to whatever speaks there.
+    pub async fn tcp<F: Future<Output = ()> + Send + 'static>(serve: impl FnOnce(TcpListener) -> F) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        Self { url, task: tokio::spawn(serve(listener)) }
+    }
+}
+
+/// Settings for a client of a test server.
+pub fn config(url: &Url) -> ClientConfig {
+    ClientConfig {
+        allow_insecure_endpoint: true,
+        proxy_from_environment: false,
+        request_timeout: Duration::from_secs(5),
+        ..ClientConfig::new(url.clone())
+    }
+}
+
+/// A client of a test server.
+pub fn client(url: &Url) -> Client {
+    client_with(config(url))
+}
+
+/// A client with these settings, whose first second is over.
+pub fn client_with(config: ClientConfig) -> Client {
+    Client::new(config, TestClock::aged(), metrics()).unwrap()
+}
+
+pub fn metrics() -> Arc<ApiMetrics> {
+    Arc::new(ApiMetrics::new(&mut Registry::default()))
+}
+
+/// Waits for a condition, at most ten seconds.
+pub async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    timeout(Duration::from_secs(10), async {
+        loop {
+            if let Some(value) = condition() {
+                return value;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{what} did not come true"))
+}
