@@ -5,6 +5,8 @@
 #   deploy/helm/gaap-operator/files/…        a copy of it, because a chart can read only its own folder
 #   deploy/helm/gaap-operator/README.md      its table of values, from the comments in values.yaml
 #   deploy/manifests/*.yaml                  the plain install, rendered from the chart
+#   README.md                                its tables of codes and settings, by tests/readme.rs, which is also their
+#                                            check: --check leaves it to `cargo test`
 #
 # GAAP_OPERATOR names a built operator; without it cargo builds one. HELM names helm (scripts/find-helm.sh).
 set -euo pipefail
@@ -70,6 +72,13 @@ settle "$work/crd-manifest.yaml" deploy/manifests/crd.yaml
     render --set crds.enabled=false
 } >"$work/operator.yaml"
 settle "$work/operator.yaml" deploy/manifests/operator.yaml
+
+if [[ -z $check ]]; then
+    UPDATE_README=1 cargo test --quiet --locked --test readme >"$work/readme.log" 2>&1 || {
+        cat "$work/readme.log" >&2
+        exit 1
+    }
+fi
 
 if ((drifted)); then exit 1; fi
 [[ -z $check ]] || echo "generated files: no drift"
