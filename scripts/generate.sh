@@ -53,6 +53,11 @@ if [[ -n ${GAAP_OPERATOR:-} ]]; then
 else
     cargo run --quiet --locked --bin gaap-operator -- crd >"$work/crd.yaml"
 fi
+# Everything below is made from it: something else than a definition must not get further than this line.
+grep -q '^kind: CustomResourceDefinition$' "$work/crd.yaml" || {
+    echo "'${GAAP_OPERATOR:-gaap-operator} crd' printed no CustomResourceDefinition" >&2
+    exit 1
+}
 settle "$work/crd.yaml" crds/gaapproxies.yaml
 settle "$work/crd.yaml" "$chart/files/gaapproxies.yaml"
 

@@ -40,7 +40,10 @@ fn expect_table(name: &str, made: &str) {
     let found = between(&text, name);
     if std::env::var_os("UPDATE_README").is_some() {
         let marked = |body: &str| format!("<!-- {name}:begin -->\n{body}<!-- {name}:end -->");
-        std::fs::write(readme_path(), text.replace(&marked(&found), &marked(made))).expect("README.md");
+        // By a rename: the other test reads the file at the same time.
+        let new = readme_path().with_extension("md.new");
+        std::fs::write(&new, text.replace(&marked(&found), &marked(made))).expect("README.md.new");
+        std::fs::rename(&new, readme_path()).expect("README.md");
     } else {
         assert_eq!(found, made, "README.md: the table `{name}` is not what the code says. Run scripts/generate.sh");
     }
