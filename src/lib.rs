@@ -8,4 +8,4 @@ pub mod controller;
 pub mod crd;
 pub mod gaap;
 pub mod process;
-pub mod settings;
+

@@ -1,2 +1,135 @@
-//! x
-fn main() { println!("{}", gaap_operator::crd::yaml().unwrap()); }
+//! The front door: settings in, rooms wired, signals obeyed.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use gaap_operator::controller::context::{CloudHandle, Context};
+use gaap_operator::controller::crd_wait::CRD;
+use gaap_operator::controller::metrics::ControllerMetrics;
+use gaap_operator::controller::observation::Timing;
+use gaap_operator::controller::run::{CREDENTIALS, DRAIN, FIRST_LIST, run};
+use gaap_operator::process::clock::{Clock, SystemClock};
+use gaap_operator::process::readiness::Readiness;
+use gaap_operator::process::{server, shutdown, telemetry};
+use gaap_operator::settings::{CommandLine, Settings, Task};
+use gaap_operator::{crd, gaap};
+use kube::runtime::events::{Recorder, Reporter};
+use prometheus_client::registry::Registry;
+use tokio_util::sync::CancellationToken;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let result = match CommandLine::parse().task() {
+        Task::Crd => print_crd(),
+        Task::Run(settings) => operate(*settings),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gaap-operator: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_crd() -> Result<(), Failure> {
+    print!("{}", crd::yaml()?);
+    Ok(())
+}
+
+fn operate(settings: Settings) -> Result<(), Failure> {
+    telemetry::start(settings.log_format)?;
+    // kube leaves the choice to the process; without it its first TLS connection panics.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| "another TLS provider was installed before ring")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(serve(settings));
+    // Tasks that still wait for an answer are dropped: what they wait for is looked at again after a restart.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(settings: Settings) -> Result<(), Failure> {
+    let shutdown = shutdown::on_signal()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let mut registry = Registry::default();
+    let metrics = ControllerMetrics::new(&mut registry, settings.concurrency, clock.clone());
+    let cloud = cloud(&settings, &mut registry, &clock, &shutdown)?;
+    let readiness = Readiness::waiting_for(&[CRD, FIRST_LIST, CREDENTIALS]);
+    server::serve_health(settings.health_probe_bind_address, readiness.clone(), shutdown.clone()).await?;
+    server::serve_metrics(settings.metrics_bind_address, Arc::new(registry), shutdown.clone()).await?;
+
+    let kube = kube_client().await?;
+    let reporter = Reporter { controller: "gaap-operator".to_owned(), instance: std::env::var("HOSTNAME").ok() };
+    let context = Arc::new(Context {
+        recorder: Recorder::new(kube.clone(), reporter),
+        kube,
+        cloud,
+        claims: Default::default(),
+        memories: Default::default(),
+        wakes: Default::default(),
+        queue: Default::default(),
+        clock,
+        timing: Timing {
+            destroy_poll: settings.destroy_poll,
+            resync: settings.resync,
+            minimum_age: settings.minimum_age,
+            absence_spacing: settings.absence_spacing,
+            settle_time: settings.settle_time,
+        },
+        requests_per_second: settings.requests_per_second,
+        waiting_inside: u64::from(settings.concurrency / 2).max(1),
+        metrics,
+        shutdown: shutdown.clone(),
+    });
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoint = settings.gaap_endpoint, "gaap-operator starts");
+    tokio::select! {
+        () = run(context, &settings.watch_namespace, settings.concurrency, readiness) => {}
+        () = drained(&shutdown) => tracing::warn!("reconciles that did not end in time are left; they go on after a restart"),
+    }
+    Ok(())
+}
+
+/// Some time after the signal: kube's graceful end waits for the first list, which may never come.
+async fn drained(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(DRAIN).await;
+}
+
+fn cloud(
+    settings: &Settings,
+    registry: &mut Registry,
+    clock: &Arc<dyn Clock>,
+    shutdown: &CancellationToken,
+) -> Result<CloudHandle, Failure> {
+    let ca_bundle = match &settings.ca_bundle {
+        Some(file) => {
+            Some(std::fs::read(file).map_err(|error| format!("--ca-bundle: cannot read {}: {error}", file.display()))?)
+        }
+        None => None,
+    };
+    let config = gaap::ClientConfig {
+        endpoint: settings.gaap_endpoint.clone(),
+        sts_endpoint: settings.sts_endpoint(),
+        allow_insecure_endpoint: settings.allow_insecure_endpoint,
+        ca_bundle,
+        language: settings.language.clone(),
+        request_timeout: settings.request_timeout,
+        requests_per_second: settings.requests_per_second,
+    };
+    let client = Arc::new(gaap::Client::new(config, clock.clone(), gaap::ApiMetrics::new(registry))?);
+    let source = gaap::CredentialSource::new(settings.credentials_dir.clone());
+    let identity = gaap::Identity::spawn(client.clone(), source, shutdown.clone());
+    let sweep = gaap::Sweep::spawn(client.clone(), identity.clone(), shutdown.clone());
+    Ok(CloudHandle { client, identity, sweep })
+}
+
+async fn kube_client() -> Result<kube::Client, Failure> {
+    let mut config = kube::Config::infer().await?;
+    // kube's own retries would hold one call for minutes; ours are per resource and show in the status.
+    config.default_retry = false;
+    Ok(kube::Client::try_from(config)?)
+}

@@ -21,7 +21,7 @@ pub(super) fn decide(observation: &Observation, now: Now) -> Decision {
         Cloud::Asking => return Decision::quiet_wait(None),
         Cloud::Blocked(failure) => {
             let message = format!("{}. {}", failure.message, failure.advice);
-            let plan = Plan::live(base(resource), false, failure.reason, message).with_stalled(failure.stalled());
+            let plan = Plan::live(base(resource), false, ready_reason(failure.reason), message).with_stalled(failure.stalled());
             return Decision::wait(plan, None);
         }
         Cloud::Ready(account) => account,
@@ -60,7 +60,7 @@ fn plan_of(observation: &Observation, account: &Account, look: &LookRecord) -> P
                 failure.advice,
                 next_try(failure.stalled(), failure.reason)
             );
-            Plan::live(status, false, failure.reason, message).with_stalled(failure.stalled())
+            Plan::live(status, false, ready_reason(failure.reason), message).with_stalled(failure.stalled())
         }
         Seen::Absent => {
             if let Some(proxy) = &mut status.proxy {
@@ -80,6 +80,14 @@ fn plan_of(observation: &Observation, account: &Account, look: &LookRecord) -> P
                 present(observation, status, proxy)
             }
         },
+    }
+}
+
+/// Ready tells who must act; which step of the protocol failed matters only in a deletion.
+fn ready_reason(reason: Reason) -> Reason {
+    match reason {
+        Reason::CredentialsInvalid | Reason::PermissionDenied => reason,
+        _ => Reason::CloudUnreachable,
     }
 }
 

@@ -154,7 +154,7 @@ impl Control {
         let mut made = Vec::new();
         for _ in 0..count {
             let id = spec.id.clone().unwrap_or_else(|| world.proxies.fresh_id());
-            if !id.strip_prefix("link-").is_some_and(|rest| !rest.is_empty()) {
+            if id.strip_prefix("link-").is_none_or(str::is_empty) {
                 return Err(format!("{id:?} is not the id of a proxy: it begins with link-"));
             }
             if world.proxies.get(&id).is_some() {

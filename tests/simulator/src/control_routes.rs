@@ -168,10 +168,11 @@ async fn list_credentials(State(control): State<Control>) -> Reply {
 }
 
 async fn add_credential(State(control): State<Control>, body: Bytes) -> Reply {
-    tried(parsed::<Credential>(&body).map(|credential| {
+    let credential = parsed::<Credential>(&body);
+    if let Ok(credential) = &credential {
         control.put_credential(credential.clone());
-        credential
-    }))
+    }
+    tried(credential)
 }
 
 async fn remove_credential(State(control): State<Control>, Path(id): Path<String>) -> Reply {

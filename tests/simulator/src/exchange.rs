@@ -55,7 +55,12 @@ impl Receipt {
 
 /// Serves one request. It runs to its end also when the caller has gone: so does the real service.
 pub(crate) async fn exchange(shared: Arc<Shared>, inbound: Inbound) -> Outcome {
-    let receipt = inbound.receive(&mut shared.world());
+    let receipt = {
+        let mut world = shared.world();
+        // Read under the lock, so that times in the log ascend with the numbers.
+        let received = shared.now();
+        inbound.receive(&mut world, received)
+    };
     let ticket = receipt.ticket(&shared);
     if let Some(hit) = receipt.plan.get(Kind::ConnectionRefused) {
         // The receiver lives as long as the listener; without one there is nothing left to refuse.
@@ -187,8 +192,7 @@ fn duplicate(
     let mut world = shared.world();
     let mut account = (String::new(), Vec::new());
     world.log.update(receipt.sequence, |entry| account = (entry.account.clone(), entry.ids.clone()));
-    let mut entry = inbound.entry(account.0, account.1, &receipt.raw);
-    entry.time = shared.now().rfc3339();
+    let mut entry = inbound.entry(shared.now(), account.0, account.1, &receipt.raw);
     entry.duplicate_of = Some(receipt.sequence);
     entry.faults = vec![hit.kind.name()];
     let again = Receipt { sequence: world.log.begin(entry), plan: receipt.plan.clone(), raw: receipt.raw.clone() };
@@ -233,6 +237,10 @@ async fn after_commit(
         });
         Answer::page(status, parameters.body.as_deref())
     } else {
+        if plan.get(Kind::NullLists).is_some_and(|hit| hit.parameters.all) {
+            // The log says what the caller was told, and that is no rows.
+            change(&|entry| entry.describe.iter_mut().for_each(|told| told.returned.clear()));
+        }
         Answer::envelope(&decided.outcome, &decided.request_id, inbound.language(), plan)
     };
     Outcome::Answer(Box::new(answer), ticket)

@@ -23,7 +23,6 @@ pub(crate) struct Inbound {
     pub query: String,
     pub headers: HeaderMap,
     pub body: Bytes,
-    pub received: UnixTime,
     /// Whether the body was larger than any the service takes; it was not read then.
     pub too_large: bool,
 }
@@ -59,7 +58,7 @@ impl Inbound {
 
     /// Writes the request into the log and finds out which faults hit it. Under one lock, so that the order in the log
     /// is the order in which faults are handed out.
-    pub fn receive(&self, world: &mut World) -> Receipt {
+    pub fn receive(&self, world: &mut World, received: UnixTime) -> Receipt {
         let raw = if self.too_large {
             Err(ApiError::new("RequestSizeLimitExceeded"))
         } else {
@@ -70,18 +69,18 @@ impl Inbound {
             .and_then(|claimed| world.accounts.find(&claimed.secret_id).map(|found| found.uin.clone()))
             .unwrap_or_default();
         let ids = raw.as_ref().map(wire::named_ids).unwrap_or_default();
-        world.proxies.settle(self.received);
+        world.proxies.settle(received);
         let World { faults, proxies, log, .. } = world;
         let subject = Subject { action: self.action(), account: &account, ids: &ids };
         let plan = faults.plan(subject, |id| proxies.is_doomed(&account, id));
-        let mut entry = self.entry(account, ids, &raw);
+        let mut entry = self.entry(received, account, ids, &raw);
         entry.faults = plan.hits.iter().map(|hit| hit.kind.name()).collect();
         Receipt { sequence: log.begin(entry), plan, raw }
     }
 
     /// The log entry of this request as it stands at receipt.
-    pub fn entry(&self, account: String, ids: Vec<String>, raw: &Result<Raw, ApiError>) -> Entry {
-        let mut entry = Entry::received(self.received, account, self.action().to_owned(), ids);
+    pub fn entry(&self, received: UnixTime, account: String, ids: Vec<String>, raw: &Result<Raw, ApiError>) -> Entry {
+        let mut entry = Entry::received(received, account, self.action().to_owned(), ids);
         if let Ok(raw) = raw {
             let force = raw.get("Force");
             entry.force = force.and_then(|force| force.as_i64().or_else(|| force.as_str()?.parse().ok()));

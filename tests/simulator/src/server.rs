@@ -151,7 +151,6 @@ async fn respond(
         request.extensions_mut().insert(connection);
         return router.oneshot(request.map(Body::new)).await;
     }
-    let received = shared.now();
     let (head, body) = request.into_parts();
     if head.uri.path() != "/" {
         return Ok(page(StatusCode::NOT_FOUND));
@@ -163,7 +162,6 @@ async fn respond(
         headers: head.headers,
         too_large: body.is_err(),
         body: body.unwrap_or_else(|_| Bytes::new()),
-        received,
     };
     // A task of its own: a caller that hangs up must not undo what the service is about to do.
     let Ok(outcome) = tokio::spawn(exchange(shared.clone(), inbound)).await else {

@@ -1,0 +1,27 @@
+# make demo      the main job, start to end, on a real API server (KEEP=1 leaves it running)
+# make test      everything CI runs
+# make test-fast what needs neither an API server nor Python
+# make lint      formatting and clippy
+# make generate  the CRD, the chart's copy of it, the manifests, the chart's README
+
+.PHONY: demo test test-fast lint generate
+
+demo:
+	@scripts/prerequisites.sh
+	@KEEP=$(KEEP) scripts/demo.sh
+
+test:
+	@scripts/prerequisites.sh --tests
+	@scripts/test.sh
+
+test-fast:
+	@scripts/prerequisites.sh
+	@scripts/test.sh --fast
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+generate:
+	@scripts/prerequisites.sh
+	scripts/generate.sh

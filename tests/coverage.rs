@@ -1,0 +1,89 @@
+//! The table tests/COVERAGE.md against what there is: every code of the cloud, every fault the simulator can make,
+//! every crash point of the protocol has a row, and every row names tests that exist. A row without a test fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Crash points of one deletion that exist in this design. There is no stored intent before a send (so no crash
+/// between the two), and no lease yet.
+const CRASH_POINTS: &[&str] = &["c0", "c1", "c2", "c4", "c5", "c6", "c7", "c8", "c9", "c10", "c11", "c13", "c14"];
+
+struct Row {
+    kind: String,
+    item: String,
+    tests: Vec<String>,
+}
+
+fn rows(table: &str) -> Vec<Row> {
+    let cells = |line: &str| -> Vec<String> {
+        line.trim().trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect()
+    };
+    table
+        .lines()
+        .filter(|line| line.starts_with("| code ") || line.starts_with("| fault ") || line.starts_with("| crash "))
+        .map(|line| {
+            let cells = cells(line);
+            assert_eq!(cells.len(), 3, "three cells are needed: {line}");
+            let tests = cells[2].split(',').map(|test| test.trim().to_owned()).filter(|test| !test.is_empty()).collect();
+            Row { kind: cells[0].clone(), item: cells[1].clone(), tests }
+        })
+        .collect()
+}
+
+/// `path::function`, and for a test that walks through a table `path::function(row)`: the file must hold the
+/// function as a test, and the row as a word in quotes.
+fn exists(root: &Path, test: &str, sources: &mut BTreeMap<String, String>) -> Result<(), String> {
+    let (path, function) = test.rsplit_once("::").ok_or(format!("'{test}' is not path::function"))?;
+    let (function, row) = match function.split_once('(') {
+        Some((function, row)) => (function, Some(row.trim_end_matches(')'))),
+        None => (function, None),
+    };
+    let source = sources
+        .entry(path.to_owned())
+        .or_insert_with(|| std::fs::read_to_string(root.join(path)).unwrap_or_default());
+    let Some(place) = source.find(&format!("fn {function}(")) else {
+        return Err(format!("{path} has no function {function}"));
+    };
+    let before = &source[..place];
+    let attributes = &before[before.rfind("\n\n").unwrap_or(0)..];
+    if !attributes.contains("test") || attributes.contains("#[ignore") {
+        return Err(format!("{path}::{function} is not a test that runs"));
+    }
+    match row {
+        Some(row) if !source.contains(&format!("\"{row}\"")) => Err(format!("{path} has no row \"{row}\"")),
+        _ => Ok(()),
+    }
+}
+
+#[test]
+fn every_code_fault_and_crash_point_has_a_test_that_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = std::fs::read_to_string(root.join("tests/COVERAGE.md")).unwrap();
+    let rows = rows(&table);
+    let mut wanted: BTreeSet<(String, String)> = BTreeSet::new();
+    wanted.extend(gaap_operator::gaap::known_codes().map(|row| ("code".to_owned(), row.code.to_owned())));
+    wanted.extend(gaap_simulator::CATALOGUE.iter().map(|row| ("fault".to_owned(), row.name.to_owned())));
+    wanted.extend(CRASH_POINTS.iter().map(|point| ("crash".to_owned(), (*point).to_owned())));
+
+    let mut wrong = Vec::new();
+    let mut sources = BTreeMap::new();
+    let mut covered = BTreeSet::new();
+    for row in &rows {
+        let key = (row.kind.clone(), row.item.clone());
+        if !wanted.contains(&key) {
+            wrong.push(format!("{} {}: nothing of that name exists any more", row.kind, row.item));
+        }
+        if row.tests.is_empty() {
+            wrong.push(format!("{} {}: no test", row.kind, row.item));
+            continue;
+        }
+        let missing: Vec<_> = row.tests.iter().filter_map(|test| exists(root, test, &mut sources).err()).collect();
+        if missing.is_empty() {
+            covered.insert(key);
+        }
+        wrong.extend(missing.into_iter().map(|why| format!("{} {}: {why}", row.kind, row.item)));
+    }
+    wrong.extend(wanted.difference(&covered).map(|(kind, item)| format!("{kind} {item}: not covered")));
+    println!("coverage: {} of {} codes, faults and crash points", covered.len(), wanted.len());
+    assert!(wrong.is_empty(), "tests/COVERAGE.md:\n{}", wrong.join("\n"));
+}
