@@ -22,6 +22,7 @@ use control_plane::{ControlPlane, Guard, Options};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::{Error, Result};
+use crate::operator::Files;
 use crate::programs::Programs;
 use crate::screen::Screen;
 use crate::story::STEPS;
@@ -71,7 +72,7 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let guard = Guard::new(&std::env::temp_dir(), "gaap-demo").await?;
     let told = tell(arguments, &programs, &Terminal::new(&screen, &plane, &guard), &mut signals).await;
     if told.is_err()
-        && let Some(tail) = operator::tail(&operator::log(&guard))
+        && let Some(tail) = operator::tail(&Files::of(&guard).log)
     {
         eprintln!("\nThe operator's last lines:\n{tail}");
     }
