@@ -159,10 +159,7 @@ impl Ports {
     /// When the system does not tell which ports they are.
     pub fn flags(&self) -> Result<[String; 2]> {
         let metrics = self.metrics.local_addr().map_err(no_port)?;
-        Ok([
-            format!("--metrics-bind-address={metrics}"),
-            format!("--health-probe-bind-address={}", self.health()?),
-        ])
+        Ok([format!("--metrics-bind-address={metrics}"), format!("--health-probe-bind-address={}", self.health()?)])
     }
 
     fn health(&self) -> Result<SocketAddr> {

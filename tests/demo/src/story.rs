@@ -128,7 +128,9 @@ async fn start_operator(terminal: &Terminal<'_>, programs: &Programs, simulator:
         "--absence-spacing=1s".to_owned(),
     ];
     flags.extend(ports.flags()?);
-    screen.say("Changed: endpoint and addresses; --destroy-poll 1s and --absence-spacing 1s (both 5s), to save you time.")?;
+    screen.say(
+        "Changed: endpoint and addresses; --destroy-poll 1s and --absence-spacing 1s (both 5s), to save you time.",
+    )?;
     screen.say("Not changed: --minimum-age, --settle-time, pace and time limits.")?;
     screen.command(&format!("KUBECONFIG={kubeconfig} gaap-operator run \\"))?;
     screen.output(&format!("    {}", flags.join(" \\\n      ")))?;
