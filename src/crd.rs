@@ -3,6 +3,8 @@
 //! The doc comments of the fields are the text of `kubectl explain`, so they are written for users.
 //! `gaap-operator crd` prints the CustomResourceDefinition; `crds/gaapproxies.yaml` is that output, checked for drift.
 
+#![allow(clippy::duplicated_attributes, reason = "every printcolumn of kube's derive names its own type and path")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
