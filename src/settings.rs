@@ -16,10 +16,16 @@ use crate::process::telemetry::LogFormat;
 
 /// Destroys Tencent Cloud GAAP proxies from Kubernetes, exactly once.
 #[derive(Debug, Parser)]
-#[command(name = "gaap-operator", version, about, args_conflicts_with_subcommands = true, max_term_width = 110,
+#[command(
+    name = "gaap-operator",
+    version,
+    about,
+    args_conflicts_with_subcommands = true,
+    max_term_width = 110,
     after_help = "Credentials: files secretId, secretKey and (optional) token in --credentials-dir, else the environment \
 variables TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY, and TENCENTCLOUD_TOKEN or TENCENTCLOUD_SECURITY_TOKEN.\n\
-Cluster: KUBECONFIG, or the ServiceAccount of the pod.\nLogs: RUST_LOG (info).")]
+Cluster: KUBECONFIG, or the ServiceAccount of the pod.\nLogs: RUST_LOG (info)."
+)]
 pub struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
@@ -63,7 +69,13 @@ pub struct Settings {
     pub watch_namespace: Vec<String>,
 
     /// Endpoint of the GAAP API
-    #[arg(long, env = "GAAP_ENDPOINT", value_name = "URL", default_value = "https://gaap.tencentcloudapi.com", help_heading = "Cloud")]
+    #[arg(
+        long,
+        env = "GAAP_ENDPOINT",
+        value_name = "URL",
+        default_value = "https://gaap.tencentcloudapi.com",
+        help_heading = "Cloud"
+    )]
     pub gaap_endpoint: Url,
     /// Endpoint of the STS API [default: the GAAP endpoint with `gaap.` replaced by `sts.`; any other host as it is]
     #[arg(long, env = "GAAP_STS_ENDPOINT", value_name = "URL", help_heading = "Cloud")]
@@ -126,7 +138,8 @@ impl Settings {
 
 fn namespace(text: &str) -> Result<String, String> {
     let label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !text.is_empty() && text.len() <= 63 && text.chars().all(label) && !text.starts_with('-') && !text.ends_with('-') {
+    if !text.is_empty() && text.len() <= 63 && text.chars().all(label) && !text.starts_with('-') && !text.ends_with('-')
+    {
         Ok(text.to_owned())
     } else {
         Err("a namespace has 1 to 63 characters of a-z, 0-9 and '-', and begins and ends with none of '-'".to_owned())
@@ -136,7 +149,11 @@ fn namespace(text: &str) -> Result<String, String> {
 fn rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|_| "a number is needed, such as 18".to_owned())?;
     let allowed = Pace::MIN_RATE..=Pace::MAX_RATE;
-    if allowed.contains(&rate) { Ok(rate) } else { Err(format!("allowed is from {} to {}", Pace::MIN_RATE, Pace::MAX_RATE)) }
+    if allowed.contains(&rate) {
+        Ok(rate)
+    } else {
+        Err(format!("allowed is from {} to {}", Pace::MIN_RATE, Pace::MAX_RATE))
+    }
 }
 
 /// Durations as Go writes them, read by kube's own type for them.
@@ -156,7 +173,11 @@ fn call_deadline(text: &str) -> Result<Duration, String> {
 
 fn between(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
     let duration = duration(text)?;
-    if (least..=most).contains(&duration) { Ok(duration) } else { Err(format!("allowed is from {least:?} to {most:?}")) }
+    if (least..=most).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err(format!("allowed is from {least:?} to {most:?}"))
+    }
 }
 
 #[cfg(test)]
@@ -178,7 +199,10 @@ mod tests {
         assert_eq!(settings.gaap_endpoint.as_str(), "https://gaap.tencentcloudapi.com/");
         assert_eq!(settings.sts_endpoint().as_str(), "https://sts.tencentcloudapi.com/");
         assert_eq!([settings.destroy_poll, settings.resync, settings.minimum_age].map(seconds), [5, 600, 120]);
-        assert_eq!([settings.absence_spacing, settings.settle_time, settings.request_timeout].map(seconds), [5, 60, 10]);
+        assert_eq!(
+            [settings.absence_spacing, settings.settle_time, settings.request_timeout].map(seconds),
+            [5, 60, 10]
+        );
         assert_eq!((settings.requests_per_second, settings.concurrency), (18.0, 16));
         assert_eq!(settings.metrics_bind_address.to_string(), "0.0.0.0:8080");
         assert_eq!(settings.health_probe_bind_address.port(), 8081);

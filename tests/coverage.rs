@@ -24,7 +24,8 @@ fn rows(table: &str) -> Vec<Row> {
         .map(|line| {
             let cells = cells(line);
             assert_eq!(cells.len(), 3, "three cells are needed: {line}");
-            let tests = cells[2].split(',').map(|test| test.trim().to_owned()).filter(|test| !test.is_empty()).collect();
+            let tests =
+                cells[2].split(',').map(|test| test.trim().to_owned()).filter(|test| !test.is_empty()).collect();
             Row { kind: cells[0].clone(), item: cells[1].clone(), tests }
         })
         .collect()
@@ -38,9 +39,8 @@ fn exists(root: &Path, test: &str, sources: &mut BTreeMap<String, String>) -> Re
         Some((function, row)) => (function, Some(row.trim_end_matches(')'))),
         None => (function, None),
     };
-    let source = sources
-        .entry(path.to_owned())
-        .or_insert_with(|| std::fs::read_to_string(root.join(path)).unwrap_or_default());
+    let source =
+        sources.entry(path.to_owned()).or_insert_with(|| std::fs::read_to_string(root.join(path)).unwrap_or_default());
     let Some(place) = source.find(&format!("fn {function}(")) else {
         return Err(format!("{path} has no function {function}"));
     };

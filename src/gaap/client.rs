@@ -95,6 +95,8 @@ struct Answer {
     /// Unix seconds of the header Date.
     date: Option<i64>,
     body: Vec<u8>,
+    /// What the request was signed with, to be taken out of what the answer tells.
+    signature: String,
 }
 
 impl Client {
@@ -230,11 +232,12 @@ impl Client {
     async fn exchange(&self, action: Action, credentials: &Credentials, body: Vec<u8>) -> Result<Answer, ErrorKind> {
         let Inner { http, clock, offset, request_timeout, .. } = &*self.inner;
         let endpoint = self.endpoint_of(action);
-        let headers = self.headers(action, endpoint, credentials, offset.apply(clock.now().unix), &body)?;
+        let timestamp = offset.apply(clock.now().unix);
+        let (headers, signature) = self.headers(action, endpoint, credentials, timestamp, &body)?;
         let request = http.post(endpoint.url.clone()).headers(headers).body(body);
         let whole = async {
             let response = request.send().await.map_err(transport)?;
-            read_body(response).await
+            read_body(response, signature).await
         };
         timeout(*request_timeout, whole).await.unwrap_or(Err(ErrorKind::Timeout { after: *request_timeout }))
     }
@@ -253,7 +256,7 @@ impl Client {
         credentials: &Credentials,
         timestamp: i64,
         body: &[u8],
-    ) -> Result<HeaderMap, ErrorKind> {
+    ) -> Result<(HeaderMap, String), ErrorKind> {
         let not_built = |what: &str| ErrorKind::NotBuilt { detail: format!("{what} cannot be signed or sent") };
         let signed = [("content-type", JSON), ("host", endpoint.host.as_str())];
         let string = StringToSign::new(timestamp, action.service(), &CanonicalRequest::new("POST", "", &signed, body));
@@ -282,7 +285,7 @@ impl Client {
             // Not among the signed headers, as in every SDK.
             headers.insert(HeaderName::from_static("x-tc-token"), secret("the token", token)?);
         }
-        Ok(headers)
+        Ok((headers, signature))
     }
 
     /// HTTP status first, then the envelope, whatever the content type says: errors of the API come under HTTP 200.
@@ -306,8 +309,10 @@ impl Client {
                 .map_or((None, None, None), |(code, message, id)| (Some(code), Some(message), id));
             (ErrorKind::Http { status, code, message }, request_id)
         };
-        let kind = self.correct_clock(scrubbed(kind, credentials), answer.date);
-        Err(CallError { action, kind, request_id: request_id.map(|id| credentials.scrub(&id)) })
+        // An endpoint that echoes the request must not carry its secrets into a status or a log.
+        let scrub = |text: String| credentials.scrub(&text).replace(&answer.signature, "***");
+        let kind = self.correct_clock(scrubbed(kind, scrub), answer.date);
+        Err(CallError { action, kind, request_id: request_id.map(scrub) })
     }
 
     /// Takes over the cloud's time if it refused a signature for its age.
@@ -325,16 +330,12 @@ impl Client {
     }
 }
 
-fn scrubbed(kind: ErrorKind, credentials: &Credentials) -> ErrorKind {
+fn scrubbed(kind: ErrorKind, scrub: impl Fn(String) -> String) -> ErrorKind {
     match kind {
-        ErrorKind::Api { code, message } => {
-            ErrorKind::Api { code: credentials.scrub(&code), message: credentials.scrub(&message) }
+        ErrorKind::Api { code, message } => ErrorKind::Api { code: scrub(code), message: scrub(message) },
+        ErrorKind::Http { status, code, message } => {
+            ErrorKind::Http { status, code: code.map(&scrub), message: message.map(&scrub) }
         }
-        ErrorKind::Http { status, code, message } => ErrorKind::Http {
-            status,
-            code: code.map(|code| credentials.scrub(&code)),
-            message: message.map(|message| credentials.scrub(&message)),
-        },
         other => other,
     }
 }
@@ -346,7 +347,7 @@ fn transport(error: reqwest::Error) -> ErrorKind {
     if error.is_connect() { ErrorKind::Connect { detail } } else { ErrorKind::Broken { detail } }
 }
 
-async fn read_body(mut response: Response) -> Result<Answer, ErrorKind> {
+async fn read_body(mut response: Response, signature: String) -> Result<Answer, ErrorKind> {
     let status = response.status();
     let date = response.headers().get(DATE).and_then(|value| value.to_str().ok()).and_then(http_date);
     let mut body = Vec::new();
@@ -356,7 +357,7 @@ async fn read_body(mut response: Response) -> Result<Answer, ErrorKind> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, date, body })
+    Ok(Answer { status, date, body, signature })
 }
 
 /// Unix seconds of an HTTP date.

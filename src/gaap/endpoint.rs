@@ -107,10 +107,11 @@ pub(super) fn http_client(config: &ClientConfig, endpoints: [&Endpoint; 2]) -> R
         .pool_idle_timeout(IDLE_TIME)
         .no_proxy();
     let outside = endpoints.iter().any(|endpoint| endpoint.url.scheme() == "https" && !endpoint.is_local());
-    if outside && config.proxy_from_environment {
-        if let Some(proxy) = proxy_of_environment(|name| std::env::var(name).ok())? {
-            builder = builder.proxy(proxy);
-        }
+    if outside
+        && config.proxy_from_environment
+        && let Some(proxy) = proxy_of_environment(|name| std::env::var(name).ok())?
+    {
+        builder = builder.proxy(proxy);
     }
     builder.build().map_err(|error| ConfigError(format!("no HTTP client can be made: {}", cause(&error.without_url()))))
 }

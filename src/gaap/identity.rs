@@ -16,15 +16,23 @@ use crate::gaap::proxy::Account;
 use crate::gaap::session::{AuthReports, Session, SessionState};
 use crate::process::clock::Clock;
 
-/// How often the files are read. Reading beats watching: the swap of a mounted Secret is not seen by every watcher.
-const POLL: Duration = Duration::from_secs(1);
 /// First and longest pause between two questions to STS that got no answer.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Pause after a refusal: only a person changes it, and a change of the files is noticed at once.
-const REFUSED_PAUSE: Duration = Duration::from_secs(300);
-/// Least time between two questions that reports of refused calls cause.
-const REPORT_SPACING: Duration = Duration::from_secs(30);
+
+/// The waits that a test makes shorter.
+#[derive(Clone, Copy, Debug)]
+struct Timing {
+    /// How often the files are read. Reading beats watching: not every watcher sees the swap of a mounted Secret.
+    poll: Duration,
+    /// Pause after a refusal: only a person changes it, and a change of the files is noticed at once.
+    refused: Duration,
+    /// Least time between two questions that reports of refused calls cause.
+    report_spacing: Duration,
+}
+
+const TIMING: Timing =
+    Timing { poll: Duration::from_secs(1), refused: Duration::from_secs(300), report_spacing: Duration::from_secs(30) };
 
 /// The identity of this process. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -36,9 +44,19 @@ pub struct Identity {
 impl Identity {
     /// Starts the task that keeps the session; it ends with `cancel`.
     pub fn spawn(client: Client, source: CredentialsSource, clock: Arc<dyn Clock>, cancel: CancellationToken) -> Self {
+        Self::with_timing(client, source, clock, cancel, TIMING)
+    }
+
+    fn with_timing(
+        client: Client,
+        source: CredentialsSource,
+        clock: Arc<dyn Clock>,
+        cancel: CancellationToken,
+        timing: Timing,
+    ) -> Self {
         let (sender, state) = watch::channel(SessionState::Waiting);
         let reports = Arc::new(AuthReports::default());
-        let keeper = Keeper { client, source, clock, sender, reports: reports.clone(), generation: 0 };
+        let keeper = Keeper { client, source, clock, sender, reports: reports.clone(), timing, generation: 0 };
         tokio::spawn(async move { cancel.run_until_cancelled(keeper.run()).await });
         Self { state, reports }
     }
@@ -66,6 +84,7 @@ struct Keeper {
     clock: Arc<dyn Clock>,
     sender: watch::Sender<SessionState>,
     reports: Arc<AuthReports>,
+    timing: Timing,
     /// Counts the credentials that were loaded.
     generation: u64,
 }
@@ -105,7 +124,7 @@ impl Keeper {
     async fn change(&self, known: &Loaded) -> Loaded {
         loop {
             if self.source.can_change() {
-                sleep(POLL).await;
+                sleep(self.timing.poll).await;
             } else {
                 std::future::pending::<()>().await;
             }
@@ -124,7 +143,7 @@ impl Keeper {
             self.establish(credentials).await;
             self.reports.on(self.generation).await;
             let since = self.clock.now().monotonic.saturating_sub(asked);
-            sleep(REPORT_SPACING.saturating_sub(since)).await;
+            sleep(self.timing.report_spacing.saturating_sub(since)).await;
             tracing::info!("a call was refused because of the credentials: asking for their account again");
         }
     }
@@ -141,7 +160,7 @@ impl Keeper {
             let refused = matches!(error.class(), Class::User | Class::Config);
             tracing::warn!(%error, "the account of the credentials is unknown");
             self.failed(error, refused);
-            sleep(if refused { REFUSED_PAUSE } else { pause }).await;
+            sleep(if refused { self.timing.refused } else { pause }).await;
         }
     }
 

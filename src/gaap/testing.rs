@@ -2,18 +2,24 @@
 
 use std::future::Future;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
+use axum::http::HeaderMap;
 use prometheus_client::registry::Registry;
 use reqwest::Url;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::gaap::client::{Client, ClientConfig};
+use crate::gaap::credentials::Credentials;
 use crate::gaap::metrics::ApiMetrics;
+use crate::gaap::proxy::Account;
+use crate::gaap::session::Session;
 use crate::process::clock::{Clock, Now};
 
 /// Unix time at which every test begins: the timestamp of vector G1.
@@ -40,6 +46,21 @@ impl Clock for TestClock {
     fn now(&self) -> Now {
         let monotonic = self.begun.elapsed();
         Now { unix: Duration::from_secs(BEGIN) + monotonic, monotonic }
+    }
+}
+
+/// A clock that stands still, for tests without a runtime.
+pub struct FixedClock;
+
+impl FixedClock {
+    pub fn shared() -> Arc<Self> {
+        Arc::new(Self)
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> Now {
+        Now::default()
     }
 }
 
@@ -108,4 +129,74 @@ pub async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>)
     })
     .await
     .unwrap_or_else(|_| panic!("{what} did not come true"))
+}
+
+/// One request as a test server received it.
+#[derive(Clone, Debug)]
+pub struct Received {
+    pub at: Instant,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Received {
+    /// X-TC-Action.
+    pub fn action(&self) -> &str {
+        self.header("x-tc-action")
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// ProxyIds.
+    pub fn ids(&self) -> Vec<String> {
+        let body: Value = serde_json::from_slice(&self.body).unwrap();
+        body["ProxyIds"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// What a test cloud received, in order of arrival.
+pub type Log = Arc<Mutex<Vec<Received>>>;
+
+/// A cloud whose answers a test makes up: HTTP 200 with what is in `Response`, a RequestId added.
+pub async fn cloud<F>(answer: impl Fn(Received) -> F + Clone + Send + Sync + 'static) -> (Server, Log)
+where
+    F: Future<Output = Value> + Send + 'static,
+{
+    let log = Log::default();
+    let received = log.clone();
+    let router = Router::new().fallback(move |headers: HeaderMap, body: Bytes| {
+        let request = Received { at: Instant::now(), headers, body };
+        received.lock().unwrap().push(request.clone());
+        let answer = answer(request);
+        async move {
+            let mut response = answer.await;
+            response["RequestId"] = "r-1".into();
+            ([("content-type", "application/json")], json!({ "Response": response }).to_string())
+        }
+    });
+    (Server::http(router).await, log)
+}
+
+/// An error of the API.
+pub fn refusal(code: &str) -> Value {
+    json!({"Error": {"Code": code, "Message": "made up by a test"}})
+}
+
+/// A complete answer to DescribeProxies with these proxies, all RUNNING.
+pub fn running(ids: &[String]) -> Value {
+    let rows: Vec<Value> = ids.iter().map(|id| json!({"ProxyId": id, "Status": "RUNNING"})).collect();
+    json!({"TotalCount": rows.len(), "ProxySet": rows})
+}
+
+/// An invented key.
+pub fn key() -> Credentials {
+    Credentials::new("AKIDinvented0001".into(), "keyinvented0001".into(), None).unwrap()
+}
+
+/// A session as it would be after STS answered.
+pub fn session(credentials: Credentials, url: &Url) -> Session {
+    let endpoint = url.as_str().trim_end_matches('/').to_owned();
+    Session::new(credentials, Account { id: "100000000001".into(), endpoint }, 1, Arc::default())
 }
