@@ -132,8 +132,8 @@ async fn start_operator(terminal: &Terminal<'_>, programs: &Programs, simulator:
         "Changed: endpoint and addresses; --destroy-poll 1s and --absence-spacing 1s (both 5s), to save you time.",
     )?;
     screen.say("Not changed: --minimum-age, --settle-time, pace and time limits.")?;
-    screen.command(&format!("KUBECONFIG={kubeconfig} gaap-operator run \\"))?;
-    screen.output(&format!("    {}", flags.join(" \\\n      ")))?;
+    let shown: Vec<&str> = std::iter::once("run").chain(flags.iter().map(String::as_str)).collect();
+    terminal.type_in(&format!("KUBECONFIG={kubeconfig} gaap-operator"), &shown)?;
     let operator = Operator::start(terminal.guard, &programs.operator, &files, &flags, ports).await?;
     screen.say("Its /readyz says: ok.")?;
     Ok(operator)
@@ -155,7 +155,10 @@ async fn delete_one(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<()
     tokio::try_join!(deletion, look_meanwhile(terminal, &EDGE))?;
     let destruction = show_and_judge(terminal, simulator, before, &EDGE).await?;
     promise(destruction.requests == 1, || format!("nothing failed, yet {} requests were sent", destruction.requests))?;
-    terminal.screen.say("One request, one destroyed proxy; then two looks in a row that did not find it.")
+    terminal
+        .screen
+        .say("One request, one destroyed proxy; then two looks in a row that did not find it. The events say so:")?;
+    terminal.kubectl(&["events", "--for", "gaapproxy/edge-sg"]).await
 }
 
 /// What somebody else sees while kubectl waits. On a machine so slow that the moment is missed, nothing is shown.
@@ -213,9 +216,8 @@ async fn delete_with_a_lost_answer_and_late_reads(terminal: &Terminal<'_>, simul
     promise(destruction.first_answer_lost && destruction.requests > 1, || {
         format!("the request was to be repeated after a lost answer, and there are {}", destruction.requests)
     })?;
-    screen.say(format!("All {} requests carry the ClientToken", destruction.requests))?;
-    screen.say(format!("{}:", destruction.client_token))?;
-    screen.say("the cloud knew the repeat by it and destroyed once.")
+    screen.say(format!("{} requests, one ClientToken: {}", destruction.requests, destruction.client_token))?;
+    screen.say("The cloud knew the repeat by it, and destroyed once.")
 }
 
 /// Shows what the cloud received about the proxy of a deleted resource, and checks that it went as it must.
@@ -313,10 +315,10 @@ pub fn invite(terminal: &Terminal<'_>, cast: &Cast) -> Result<()> {
     screen.command(&format!("export KUBECONFIG={}", terminal.plane.admin_kubeconfig().display()))?;
     screen.command(&format!("export PATH={}/bin:$PATH", terminal.guard.folder().display()))?;
     screen.command("kubectl get gaapproxies")?;
-    screen.say(format!(
-        "{}, link-sim00005 and link-sim00006 are yours. What the cloud has and has received:",
-        KEPT.proxy
-    ))?;
+    screen.say(format!("{}, link-sim00005 and link-sim00006 are yours:", KEPT.proxy))?;
+    screen.command("sed s/00001/00005/ deploy/samples/edge-sg.yaml | kubectl apply -f -")?;
+    screen.command("kubectl delete gaap edge-sg")?;
+    screen.say("What the cloud has, and what it has received:")?;
     screen.command(&format!("curl {}/_sim/proxies", cast.simulator.url()))?;
     screen.command(&format!("curl {}/_sim/requests", cast.simulator.url()))?;
     screen.say(format!("What the operator says: {}", Files::of(terminal.guard).log.display()))?;

@@ -18,6 +18,8 @@ use tokio::time::{Instant, sleep, timeout};
 const LIMIT: Duration = Duration::from_secs(60);
 const LIMIT_UNDER_LOAD: Duration = Duration::from_secs(180);
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_gaap-demo");
+
 /// A demo with a temporary folder of its own, so that everything it leaves would be seen.
 struct Demo {
     temporary: tempfile::TempDir,
@@ -32,8 +34,12 @@ impl Demo {
     }
 
     fn start_with(arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
+        Self::start_program(Path::new(PROGRAM), arguments, prepare)
+    }
+
+    fn start_program(program: &Path, arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
         let temporary = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gaap-demo"));
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(root()).env("TMPDIR", temporary.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         prepare(&mut command);
@@ -219,6 +225,33 @@ async fn outside_the_repository_it_says_where_to_start_it() {
     assert!(errors.contains("in the folder of the repository"), "{errors}");
 }
 
+fn install(folder: &Path, name: &str, script: &str) {
+    let path = folder.join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[tokio::test]
+async fn an_operator_that_fails_is_told_with_its_last_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("gaap-demo");
+    std::fs::copy(PROGRAM, &program).unwrap();
+    let mut demo = Demo::start_program(&program, &["--no-build"], |_| {});
+    let (status, errors) = demo.finish().await;
+    assert_eq!(status.code(), Some(1));
+    assert!(errors.contains("gaap-operator is not there: build it with"), "{errors}");
+
+    let simulator = Path::new(PROGRAM).with_file_name("gaap-simulator");
+    std::os::unix::fs::symlink(simulator, folder.path().join("gaap-simulator")).unwrap();
+    install(folder.path(), "gaap-operator", "echo 'no such flag' >&2; exit 3");
+    let mut demo = Demo::start_program(&program, &["--no-build"], |_| {});
+    let (status, errors) = demo.finish().await;
+    assert_eq!(status.code(), Some(1));
+    assert!(errors.contains("no such flag"), "{errors}");
+    assert!(errors.contains("gaap-operator ended by itself (exit status: 3)"), "{errors}");
+    assert_eq!(demo.left_behind(), [""; 0]);
+}
+
 /// A machine on which nothing but this Cargo runs: the servers and clients only pretend to be there.
 struct Machine {
     folder: tempfile::TempDir,
@@ -236,9 +269,7 @@ impl Machine {
     }
 
     fn install(&self, name: &str, script: &str) {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        install(self.folder.path(), name, script);
     }
 
     fn demo(&self) -> Demo {
