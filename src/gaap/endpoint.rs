@@ -107,10 +107,11 @@ pub(super) fn http_client(config: &ClientConfig, endpoints: [&Endpoint; 2]) -> R
         .pool_idle_timeout(IDLE_TIME)
         .no_proxy();
     let outside = endpoints.iter().any(|endpoint| endpoint.url.scheme() == "https" && !endpoint.is_local());
-    if outside && config.proxy_from_environment {
-        if let Some(proxy) = proxy_of_environment(|name| std::env::var(name).ok())? {
-            builder = builder.proxy(proxy);
-        }
+    if outside
+        && config.proxy_from_environment
+        && let Some(proxy) = proxy_of_environment(|name| std::env::var(name).ok())?
+    {
+        builder = builder.proxy(proxy);
     }
     builder.build().map_err(|error| ConfigError(format!("no HTTP client can be made: {}", cause(&error.without_url()))))
 }
@@ -171,7 +172,8 @@ mod tests {
     use super::*;
 
     fn check(url: &str, allow_insecure: bool) -> Result<Endpoint, String> {
-        Endpoint::check("--gaap-endpoint", &Url::parse(url).unwrap(), allow_insecure).map_err(|error| error.0)
+        let url = Url::parse(url).map_err(|error| error.to_string())?;
+        Endpoint::check("--gaap-endpoint", &url, allow_insecure).map_err(|error| error.0)
     }
 
     #[test]
