@@ -24,7 +24,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::error::{Error, Result};
 use crate::operator::Files;
 use crate::programs::Programs;
-use crate::screen::Screen;
+use crate::screen::{Screen, complain};
 use crate::story::STEPS;
 use crate::terminal::Terminal;
 
@@ -44,7 +44,7 @@ struct Arguments {
 const INTERRUPTED: u8 = 130;
 
 fn interrupted() -> ExitCode {
-    eprintln!("\ngaap-demo: interrupted; ending what it started");
+    complain("gaap-demo: interrupted; ending what it started");
     ExitCode::from(INTERRUPTED)
 }
 
@@ -53,7 +53,7 @@ async fn main() -> ExitCode {
     match run(&Arguments::parse()).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("\ngaap-demo: {error}");
+            complain(&format!("gaap-demo: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -79,13 +79,13 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
     if told.is_err()
         && let Some(tail) = operator::tail(&Files::of(&guard).log)
     {
-        eprintln!("\nThe operator's last lines:\n{tail}");
+        complain(&format!("The operator's last lines:\n{tail}"));
     }
     guard.end().await?;
     plane.stop().await?;
     let code = told?;
     if code == ExitCode::SUCCESS {
-        story::close(&screen)?;
+        story::close(&screen, arguments.keep)?;
     }
     Ok(code)
 }

@@ -163,13 +163,13 @@ async fn delete_one(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<()
 
 /// What somebody else sees while kubectl waits. On a machine so slow that the moment is missed, nothing is shown.
 async fn look_meanwhile(terminal: &Terminal<'_>, sample: &Sample) -> Result<()> {
-    let path = "jsonpath={.status.conditions[?(@.type==\"Deleting\")].reason}";
+    let state = "jsonpath={.status.proxy.status}";
     let being_destroyed = until("The destruction", LIMIT, async || {
-        let step = terminal.ask_kubectl(&["get", "gaapproxy", sample.name, "-o", path]).await?;
-        Ok(match step.as_deref() {
+        let seen = terminal.ask_kubectl(&["get", "gaapproxy", sample.name, "-o", state]).await?;
+        Ok(match seen.as_deref() {
             None => Ok(false),
-            Some("Destroying") => Ok(true),
-            Some(other) => Err(format!("Deleting has the reason {other:?}")),
+            Some("DESTROYING") => Ok(true),
+            Some(other) => Err(format!("the proxy is {other:?}")),
         })
     });
     if being_destroyed.await? {
@@ -298,11 +298,13 @@ pub async fn curtain(terminal: &Terminal<'_>, cast: Cast) -> Result<()> {
 ///
 /// # Errors
 /// When nobody reads the output.
-pub fn close(screen: &Screen) -> Result<()> {
-    screen.conclude(&format!(
-        "All of it was checked and holds. Done in {:.0} s; nothing is left running.",
-        screen.seconds()
-    ))
+pub fn close(screen: &Screen, kept: bool) -> Result<()> {
+    let told = match kept {
+        // The reader knows, and played since then.
+        true => "Ended".to_owned(),
+        false => format!("All of it was checked and holds. Done in {:.0} s", screen.seconds()),
+    };
+    screen.conclude(&format!("{told}; nothing is left running."))
 }
 
 /// How to go on playing.
