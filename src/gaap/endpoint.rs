@@ -172,7 +172,8 @@ mod tests {
     use super::*;
 
     fn check(url: &str, allow_insecure: bool) -> Result<Endpoint, String> {
-        Endpoint::check("--gaap-endpoint", &Url::parse(url).unwrap(), allow_insecure).map_err(|error| error.0)
+        let url = Url::parse(url).map_err(|error| error.to_string())?;
+        Endpoint::check("--gaap-endpoint", &url, allow_insecure).map_err(|error| error.0)
     }
 
     #[test]

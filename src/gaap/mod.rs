@@ -15,6 +15,7 @@ mod codes;
 mod credentials;
 mod endpoint;
 mod error;
+mod gather;
 mod identity;
 mod metrics;
 mod pace;

@@ -4,7 +4,6 @@
 //! a call, so that the number of calls follows the time a call takes and no window has to be waited out. A question
 //! is answered only by a call that began after it: what was asked after a destroy must not be answered from before.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +14,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::gaap::api::{DESCRIBE_LIMIT, DescribeAnswer};
+use crate::gaap::api::DescribeAnswer;
 use crate::gaap::client::Client;
 use crate::gaap::codes::Class;
 use crate::gaap::error::{Action, CallError, ErrorKind};
+use crate::gaap::gather::{self, Gather};
 use crate::gaap::identity::Identity;
 use crate::gaap::proxy::{Account, Proxy, ProxyId};
 use crate::gaap::session::{Session, SessionState};
@@ -64,8 +64,7 @@ impl Sweep {
             identity,
             clock,
             receiver,
-            waiting: BTreeMap::new(),
-            batches: Vec::new(),
+            waiting: Gather::default(),
             calls: FuturesUnordered::new(),
             last_start: None,
         };
@@ -85,8 +84,8 @@ impl Sweep {
     }
 }
 
-/// Ids with those who asked for them. Identical questions share one row.
-type Batch = BTreeMap<ProxyId, Vec<oneshot::Sender<Found>>>;
+type Asker = oneshot::Sender<Found>;
+type Batch = gather::Batch<Asker>;
 type Done = (Batch, Session, Result<DescribeAnswer, CallError>);
 
 struct Sweeper {
@@ -95,9 +94,7 @@ struct Sweeper {
     clock: Arc<dyn Clock>,
     receiver: mpsc::Receiver<Question>,
     /// Questions that no call has taken up.
-    waiting: Batch,
-    /// Parts of a failed call, to be asked again.
-    batches: Vec<Batch>,
+    waiting: Gather<Asker>,
     calls: FuturesUnordered<BoxFuture<'static, Done>>,
     last_start: Option<Duration>,
 }
@@ -105,13 +102,15 @@ struct Sweeper {
 impl Sweeper {
     async fn run(mut self) {
         loop {
-            while let Ok(question) = self.receiver.try_recv() {
-                self.take(question);
+            while self.waiting.len() < QUEUE
+                && let Ok(Question { id, answer }) = self.receiver.try_recv()
+            {
+                self.waiting.ask(id, answer);
             }
             let patience = self.start_due();
             tokio::select! {
                 question = self.receiver.recv(), if self.waiting.len() < QUEUE => match question {
-                    Some(question) => self.take(question),
+                    Some(Question { id, answer }) => self.waiting.ask(id, answer),
                     // Nobody is left who could ask, or wait for an answer.
                     None => return,
                 },
@@ -121,14 +120,10 @@ impl Sweeper {
         }
     }
 
-    fn take(&mut self, question: Question) {
-        self.waiting.entry(question.id).or_default().push(question.answer);
-    }
-
     /// Starts what may start now; tells how long to wait if something waits for a slow call only.
     fn start_due(&mut self) -> Option<Duration> {
         loop {
-            if self.waiting.is_empty() && self.batches.is_empty() || self.calls.len() >= CALLS {
+            if self.waiting.is_empty() || self.calls.len() >= CALLS {
                 return None;
             }
             let now = self.clock.now().monotonic;
@@ -138,29 +133,10 @@ impl Sweeper {
                     return Some(left);
                 }
             }
-            if let Some(batch) = self.next_batch() {
+            if let Some(batch) = self.waiting.next(now, |asker| !asker.is_closed()) {
                 self.start(batch, now);
             }
         }
-    }
-
-    /// The next ids to ask for, without those that nobody waits for any more.
-    fn next_batch(&mut self) -> Option<Batch> {
-        let mut batch = match self.batches.pop() {
-            Some(part) => part,
-            None => {
-                let mut first = std::mem::take(&mut self.waiting);
-                if let Some(beyond) = first.keys().nth(DESCRIBE_LIMIT).cloned() {
-                    self.waiting = first.split_off(&beyond);
-                }
-                first
-            }
-        };
-        batch.retain(|_, answers| {
-            answers.retain(|answer| !answer.is_closed());
-            !answers.is_empty()
-        });
-        (!batch.is_empty()).then_some(batch)
     }
 
     fn start(&mut self, batch: Batch, now: Duration) {
@@ -174,31 +150,32 @@ impl Sweeper {
         self.last_start = Some(now);
         let client = self.client.clone();
         self.calls.push(Box::pin(async move {
-            let ids: Vec<ProxyId> = batch.keys().cloned().collect();
+            let ids = ids(&batch);
             let result = client.describe_proxies(&session, &ids).await;
             (batch, session, result)
         }));
     }
 
-    fn finish(&mut self, mut batch: Batch, session: &Session, result: Result<DescribeAnswer, CallError>) {
+    fn finish(&mut self, batch: Batch, session: &Session, result: Result<DescribeAnswer, CallError>) {
         let account = Some(session.account());
         match result {
             Ok(answer) => {
-                let asked: Vec<ProxyId> = batch.keys().cloned().collect();
+                let asked = ids(&batch);
                 answer_all(batch, account, |id| look(&answer, &asked, id));
             }
-            Err(error) if error.class() == Class::Gone => match batch.keys().nth(batch.len() / 2).cloned() {
-                // One of several is not there, and the error does not say which. Halves instead of one by one: a
-                // single absent id among 100 costs about 13 calls instead of 100.
-                Some(middle) if batch.len() > 1 => {
-                    self.batches.push(batch.split_off(&middle));
-                    self.batches.push(batch);
-                }
-                _ => answer_all(batch, account, |_| Look::Absent),
-            },
+            Err(error) if error.class() == Class::Gone && batch.len() > 1 => self.waiting.halve(batch),
+            Err(error) if error.class() == Class::Gone => {
+                let now = self.clock.now().monotonic;
+                ids(&batch).into_iter().for_each(|id| self.waiting.not_found(id, now));
+                answer_all(batch, account, |_| Look::Absent);
+            }
             Err(error) => answer_all(batch, account, |_| Look::Failed(error.clone())),
         }
     }
+}
+
+fn ids(batch: &Batch) -> Vec<ProxyId> {
+    batch.iter().map(|(id, _)| id.clone()).collect()
 }
 
 fn look(answer: &DescribeAnswer, asked: &[ProxyId], id: &ProxyId) -> Look {

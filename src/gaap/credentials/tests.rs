@@ -42,8 +42,9 @@ fn what_is_missing_in_the_environment_is_named() {
 
 #[test]
 fn a_wrong_file_is_named_and_its_content_is_not() {
+    type Files<'a> = &'a [(&'a str, &'a [u8])];
     let good: (&str, &[u8]) = ("secretId", b"AKIDx");
-    let cases: [(&[(&str, &[u8])], &str); 9] = [
+    let cases: [(Files<'_>, &str); 9] = [
         (&[], "secretId does not exist"),
         (&[good], "secretKey does not exist"),
         (&[good, ("secretKey", b"")], "secretKey is empty"),
