@@ -9,6 +9,7 @@ mod operator;
 mod patience;
 mod programs;
 mod received;
+mod rights;
 mod screen;
 mod simulator;
 mod story;
@@ -18,7 +19,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use control_plane::{ControlPlane, Guard, Options};
+use control_plane::{ControlPlane, Guard, Options, tail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::{Error, Result};
@@ -77,9 +78,9 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let guard = Guard::new(&std::env::temp_dir(), "gaap-demo").await?;
     let told = tell(arguments, &programs, &Terminal::new(&screen, &plane, &guard), &mut signals).await;
     if told.is_err()
-        && let Some(tail) = operator::tail(&Files::of(&guard).log)
+        && let Ok(log) = std::fs::read_to_string(Files::of(&guard).log)
     {
-        complain(&format!("The operator's last lines:\n{tail}"));
+        complain(&format!("The operator's last lines:\n{}", tail(&log)));
     }
     guard.end().await?;
     plane.stop().await?;
