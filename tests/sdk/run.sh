@@ -33,26 +33,34 @@ environment() {
   place=$cache/$name-$key
   mkdir -p "$cache"
   exec 9>"$place.lock"
-  flock 9
+  if ! flock --nonblock 9; then
+    say "$name: another run is installing it, waiting"
+    flock 9
+  fi
   if [ ! -e "$place/.complete" ]; then
     local last=""
     [ -e "$cache/$name.seconds" ] && last=", took $(cat "$cache/$name.seconds") s last time"
     say "$name: installing into $place$last"
     rm -rf "$place"
     begun=$SECONDS
+    # A process group of its own (job control makes one for each background job), so that pip's children end with it.
+    set -m
     { "$python" -m venv "$place" &&
       "$place/bin/pip" install --quiet --disable-pip-version-check --no-input --requirement "$requirements"
-    } >&2 9>&- &
+    } </dev/null >&2 9>&- &
     installer=$!
-    # An interrupted run must not leave the installer behind.
-    trap 'kill "$installer" 2>/dev/null || true; wait "$installer" 2>/dev/null || true' EXIT
+    set +m
+    trap 'kill -- "-$installer" 2>/dev/null || true; wait "$installer" 2>/dev/null || true' EXIT
+    trap 'exit 143' TERM
     while kill -0 "$installer" 2>/dev/null; do
-      sleep 1
+      # Waiting for a sleep in the background, bash attends to a signal at once.
+      sleep 1 9>&- &
+      wait $!
       seconds=$((SECONDS - begun))
       if [ $((seconds % 15)) -eq 0 ]; then say "$name: still installing, $seconds s"; fi
     done
     wait "$installer"
-    trap - EXIT
+    trap - EXIT TERM
     "$place/bin/pip" check --quiet --disable-pip-version-check >&2
     echo $((SECONDS - begun)) >"$cache/$name.seconds"
     say "$name: installed in $((SECONDS - begun)) s"
@@ -62,31 +70,40 @@ environment() {
   echo "$place"
 }
 
-# Both at once; the larger one is 400 MB and decides how long it takes.
+# Both at once, and the build beside them; the command line tool brings 400 MB and decides how long it takes. They run
+# in the background because bash attends to a signal at once only while it waits.
 scratch=$(mktemp -d)
-cli_installer=
+children=()
 cleanup() {
-  if [ -n "$cli_installer" ]; then kill "$cli_installer" 2>/dev/null || true; wait "$cli_installer" 2>/dev/null || true; fi
+  local child
+  for child in "${children[@]}"; do
+    kill "$child" 2>/dev/null || true
+    wait "$child" 2>/dev/null || true
+  done
   rm -rf "$scratch"
 }
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-environment "$here/requirements-cli.txt" >"$scratch/cli" &
-cli_installer=$!
-environment "$here/requirements-sdk.txt" >"$scratch/sdk"
+for part in cli sdk; do
+  environment "$here/requirements-$part.txt" >"$scratch/$part" &
+  children+=($!)
+done
 if [ -z "${GAAP_SIMULATOR:-}" ]; then
   say "building gaap-simulator"
-  (cd "$root" && cargo build --quiet --package gaap-simulator)
+  (cd "$root" && exec cargo build --quiet --package gaap-simulator) </dev/null &
+  children+=($!)
   GAAP_SIMULATOR=${CARGO_TARGET_DIR:-$root/target}/debug/gaap-simulator
 fi
-wait "$cli_installer"
-cli_installer=
+for child in "${children[@]}"; do wait "$child"; done
+children=()
 
 # The SDK tests host:port against NO_PROXY, so an exemption of 127.0.0.1 does not reach it: no proxy at all. A home of
 # its own, so that neither the CLI's profile of the user is read nor one is written.
 unset HTTP_PROXY HTTPS_PROXY ALL_PROXY http_proxy https_proxy all_proxy
 unset "${!TENCENTCLOUD_@}" "${!TCCLI_@}"
 export GAAP_SIMULATOR GAAP_TCCLI="$(cat "$scratch/cli")/bin/tccli" HOME="$scratch" PYTHONDONTWRITEBYTECODE=1
-"$(cat "$scratch/sdk")/bin/python" -m pytest -p no:cacheprovider "$here" "$@"
+"$(cat "$scratch/sdk")/bin/python" -m pytest -p no:cacheprovider "$here" "$@" &
+children=($!)
+wait "${children[0]}"

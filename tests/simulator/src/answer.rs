@@ -228,7 +228,8 @@ fn packed(body: &[u8], bytes: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::faults::{Fault, Faults, Subject};
+    use crate::fault::Fault;
+    use crate::faults::{Faults, Subject};
     use std::io::Read;
 
     fn answer(fault: Option<Fault>) -> Answer {

@@ -8,13 +8,15 @@ use serde_json::Value;
 
 use crate::accounts::Credential;
 use crate::clock::UnixTime;
-use crate::faults::Fault;
+use crate::fault::Fault;
 use crate::kinds::Kind;
 use crate::log::Entry;
 use crate::proxies::{MAXIMUM_PROXIES, Next, Proxy, Tag, after};
 use crate::server::advice;
 use crate::settings::Settings;
 use crate::shared::Shared;
+
+const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A handle on a running simulator. Clones act on the same one.
 #[derive(Clone)]
@@ -209,9 +211,28 @@ impl Control {
         world.proxies.all().cloned().collect()
     }
 
-    /// The log entries with a number above `after`, and how many entries have fallen out of the log so far.
+    /// The log entries with a number above `after`.
     pub fn requests(&self, after: u64) -> Vec<Entry> {
         self.shared.world().log.after(after).cloned().collect()
+    }
+
+    /// The first log entry above `after` that is as wanted, as soon as there is one; `None` when there is none within
+    /// `limit`. A request that is held by a fault can be waited for in this way.
+    pub async fn wait_for_request(
+        &self,
+        after: u64,
+        limit: Duration,
+        wanted: impl Fn(&Entry) -> bool,
+    ) -> Option<Entry> {
+        let wait = async {
+            loop {
+                if let Some(entry) = self.shared.world().log.after(after).find(|entry| wanted(entry)).cloned() {
+                    return entry;
+                }
+                tokio::time::sleep(LOOK_INTERVAL).await;
+            }
+        };
+        tokio::time::timeout(limit, wait).await.ok()
     }
 
     /// How many entries have fallen out of the log because it was full.

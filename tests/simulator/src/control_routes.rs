@@ -13,10 +13,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::accounts::Credential;
+use crate::catalogue::CATALOGUE;
 use crate::connection::Connection;
 use crate::control::{Control, ProxySpec, refusal};
-use crate::faults::Fault;
-use crate::kinds::CATALOGUE;
+use crate::fault::Fault;
+
 use crate::shared::Shared;
 
 type Reply = (StatusCode, Json<Value>);

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::faults::{Fault, Sight};
+use crate::fault::{Fault, Sight};
 use crate::kinds::Kind;
 use crate::proxies::Tag;
 use crate::settings::AbsentAnswer;

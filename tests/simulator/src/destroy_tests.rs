@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::effect::Effect;
 use crate::errors::ApiError;
-use crate::faults::Fault;
+use crate::fault::Fault;
 use crate::kinds::Kind;
 use crate::settings::{Refusal, TokenMode};
 use crate::testing::Bench;

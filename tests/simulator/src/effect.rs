@@ -10,6 +10,8 @@ pub struct Effect {
     pub body: Map<String, Value>,
     /// Ids this very request set on their way; empty for a replayed answer.
     pub accepted: Vec<String>,
+    /// Their createTime, in the same order: id and createTime together name an incarnation.
+    pub accepted_create_times: Vec<i64>,
     /// What a DescribeProxies told.
     pub described: Option<Described>,
     /// The sequence number of the request whose answer this repeats.
@@ -26,7 +28,7 @@ impl Effect {
     /// The same answer given again.
     #[must_use]
     pub fn replayed(&self, sequence: u64) -> Self {
-        Self { accepted: Vec::new(), replay_of: Some(sequence), ..self.clone() }
+        Self { accepted: Vec::new(), accepted_create_times: Vec::new(), replay_of: Some(sequence), ..self.clone() }
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::answer::Answer;
 use crate::effect::Effect;
 use crate::errors::ApiError;
-use crate::faults::{Hit, Phase, Plan};
+use crate::fault::Phase;
+use crate::faults::{Hit, Plan};
 use crate::kinds::Kind;
 use crate::log::NO_ANSWER;
 use crate::request::{Inbound, Receipt};
@@ -129,8 +130,8 @@ fn before_commit(shared: &Shared, inbound: &Inbound, receipt: &Receipt) -> Optio
         return page(Answer::redirect(parameters.http_status.unwrap_or(301), location));
     }
     let scripted = plan.in_phase(Kind::Error, Phase::Before, Phase::Before);
-    let error = if let Some(hit) = scripted {
-        named_error(hit, "InternalError")
+    let error = if let Some(hit) = scripted.filter(|hit| !hit.parameters.uses_token) {
+        hit.error("InternalError")
     } else if let Some(Hit { parameters, .. }) = plan.get(Kind::HttpError) {
         return page(Answer::page(parameters.http_status.unwrap_or(502), parameters.body.as_deref()));
     } else if let Some(hit) = plan.get(Kind::DnsFlip) {
@@ -139,18 +140,13 @@ fn before_commit(shared: &Shared, inbound: &Inbound, receipt: &Receipt) -> Optio
         }
         ApiError::new("AuthFailure.SecretIdNotFound")
     } else if let Some(hit) = plan.get(Kind::Throttle) {
-        named_error(hit, "RequestLimitExceeded")
+        hit.error("RequestLimitExceeded")
     } else {
         return None;
     };
     let decided = Decided { outcome: Err(error), request_id: new_request_id() };
     record(shared, receipt.sequence, &decided, None);
     Some(Ending::Answer(Answer::envelope(&decided.outcome, &decided.request_id, inbound.language(), plan)))
-}
-
-fn named_error(hit: &Hit, default: &str) -> ApiError {
-    let code = hit.parameters.code.clone().unwrap_or_else(|| default.to_owned());
-    ApiError::with_message(code, hit.parameters.message.clone())
 }
 
 /// Lets the request have its effect.
@@ -173,6 +169,7 @@ fn record(shared: &Shared, sequence: u64, decided: &Decided, settled_time: Optio
             Ok(effect) => {
                 "OK".clone_into(&mut entry.code);
                 entry.accepted_ids.clone_from(&effect.accepted);
+                entry.accepted_create_times.clone_from(&effect.accepted_create_times);
                 entry.describe.clone_from(&effect.described);
                 entry.replay_of = effect.replay_of;
             }
@@ -221,7 +218,7 @@ async fn after_commit(
     }
     let change = |change: &dyn Fn(&mut crate::log::Entry)| shared.world().log.update(ticket.sequence, change);
     if let Some(hit) = plan.in_phase(Kind::Error, Phase::Before, Phase::After) {
-        decided.outcome = Err(named_error(hit, "InternalError"));
+        decided.outcome = Err(hit.error("InternalError"));
         change(&|entry| {
             entry.code = hit.parameters.code.clone().unwrap_or_else(|| "InternalError".to_owned());
             entry.describe = None;

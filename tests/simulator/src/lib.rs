@@ -21,6 +21,7 @@
 
 mod accounts;
 mod answer;
+mod catalogue;
 mod clock;
 mod connection;
 mod control;
@@ -30,6 +31,7 @@ mod destroy;
 mod effect;
 mod errors;
 mod exchange;
+mod fault;
 mod faults;
 mod identity;
 mod kinds;
@@ -54,11 +56,12 @@ mod wire;
 mod world;
 
 pub use accounts::Credential;
+pub use catalogue::{Acts, CATALOGUE, Group, Info};
 pub use clock::{Clock, ManualClock, SystemClock, UnixTime};
 pub use control::{Control, FaultReport, ProxySpec};
 pub use effect::{Described, Row};
-pub use faults::{Fault, Parameters, Phase, Sight};
-pub use kinds::{Acts, CATALOGUE, Group, Info, Kind};
+pub use fault::{Fault, Parameters, Phase, Sight};
+pub use kinds::Kind;
 pub use log::{DEFAULT_CAPACITY, Entry, NO_ANSWER};
 pub use proxies::{Proxy, Tag, status};
 pub use settings::{AbsentAnswer, Refusal, Settings, TokenMode};

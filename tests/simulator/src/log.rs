@@ -25,7 +25,7 @@ pub struct Entry {
     pub account: String,
     /// `X-TC-Action` as sent.
     pub action: String,
-    /// Ids as sent.
+    /// Ids as sent, the first 200 of them.
     pub ids: Vec<String>,
     /// `Force` as sent, if it was an integer.
     pub force: Option<i64>,
@@ -37,9 +37,13 @@ pub struct Entry {
     pub request_id: String,
     /// Ids this request set on their way.
     pub accepted_ids: Vec<String>,
-    /// Whether the whole, readable answer was handed over to the caller's connection.
+    /// The createTime of each, in the same order: id and createTime together name an incarnation.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accepted_create_times: Vec<i64>,
+    /// Whether the whole answer was handed over to the caller's connection, and can be read. An answer without a code (a
+    /// redirect, an HTML page) counts as delivered under the code `none`; one that was cut, spoiled or blown up does not.
     pub delivered: bool,
-    /// Whether nothing about this entry will change any more.
+    /// Whether nothing about this entry will change any more; until then a request is delayed or held.
     pub completed: bool,
     /// What a DescribeProxies told.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,6 +82,7 @@ impl Entry {
             code: NO_ANSWER.to_owned(),
             request_id: String::new(),
             accepted_ids: Vec::new(),
+            accepted_create_times: Vec::new(),
             delivered: false,
             completed: false,
             describe: None,

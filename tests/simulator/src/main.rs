@@ -1,7 +1,7 @@
 //! `gaap-simulator`: a GAAP cloud to try things on.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 #[command(version, about)]
 struct Options {
     /// Address to listen on; with port 0 a free one is taken. The URL is printed as `listening on URL`.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0", env = "GAAP_SIMULATOR_LISTEN")]
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0", value_parser = parse_address)]
     listen: SocketAddr,
     /// SecretId of the first account, which is 100000000001.
     #[arg(long, value_name = "ID", default_value = DEFAULT_SECRET_ID)]
@@ -37,6 +37,12 @@ struct Options {
     /// Entries the request log keeps before it drops the oldest.
     #[arg(long, value_name = "N", default_value_t = gaap_simulator::DEFAULT_CAPACITY)]
     log_capacity: usize,
+}
+
+/// Takes a name too, as `localhost:8080`.
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let mut addresses = text.to_socket_addrs().map_err(|error| error.to_string())?;
+    addresses.next().ok_or_else(|| "the name has no address".to_owned())
 }
 
 fn parse_account(text: &str) -> Result<Credential, String> {

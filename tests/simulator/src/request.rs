@@ -27,6 +27,13 @@ pub(crate) struct Inbound {
     pub too_large: bool,
 }
 
+const MOST_LOGGED_IDS: usize = 200;
+const LONGEST_LOGGED_TEXT: usize = 256;
+
+fn cut(text: &str) -> String {
+    text.chars().take(LONGEST_LOGGED_TEXT).collect()
+}
+
 /// What is known of a request at its receipt, before anything is checked.
 #[derive(Debug)]
 pub(crate) struct Receipt {
@@ -80,13 +87,15 @@ impl Inbound {
 
     /// The log entry of this request as it stands at receipt.
     pub fn entry(&self, received: UnixTime, account: String, ids: Vec<String>, raw: &Result<Raw, ApiError>) -> Entry {
-        let mut entry = Entry::received(received, account, self.action().to_owned(), ids);
+        // A caller can put megabytes into any of these, and the log keeps very many entries.
+        let ids = ids.iter().take(MOST_LOGGED_IDS).map(|id| cut(id)).collect();
+        let mut entry = Entry::received(received, account, cut(self.action()), ids);
         if let Ok(raw) = raw {
             let force = raw.get("Force");
             entry.force = force.and_then(|force| force.as_i64().or_else(|| force.as_str()?.parse().ok()));
-            entry.client_token = raw.get("ClientToken").and_then(|token| token.as_str()).map(str::to_owned);
+            entry.client_token = raw.get("ClientToken").and_then(|token| token.as_str()).map(cut);
         }
-        entry.client = self.header("x-tc-requestclient").map(str::to_owned);
+        entry.client = self.header("x-tc-requestclient").map(cut);
         entry
     }
 

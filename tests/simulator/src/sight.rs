@@ -1,6 +1,7 @@
 //! What one look at one proxy sees, which under faults is not what is there.
 
-use crate::faults::{Hit, Plan, Sight};
+use crate::fault::Sight;
+use crate::faults::{Hit, Plan};
 use crate::kinds::Kind;
 use crate::proxies::{Proxies, Proxy, status};
 

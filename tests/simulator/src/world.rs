@@ -53,6 +53,13 @@ pub struct Call<'a> {
     pub plan: &'a Plan,
 }
 
+impl Call<'_> {
+    /// The error of a fault that lets a request be looked at and its token be used up, but not be carried out.
+    fn scripted_error(&self) -> Option<ApiError> {
+        self.plan.get(Kind::Error).filter(|hit| hit.parameters.uses_token).map(|hit| hit.error("InternalError"))
+    }
+}
+
 impl World {
     /// An empty world.
     pub fn new(settings: Settings, log_capacity: usize) -> Self {
@@ -73,6 +80,10 @@ impl World {
     /// The error to be put into the envelope.
     pub fn carry_out(&mut self, call: Call<'_>) -> Result<Effect, ApiError> {
         self.proxies.settle(call.now);
+        let is_write = call.action.members.iter().any(|member| member.name == "ClientToken");
+        if let (false, Some(error)) = (is_write, call.scripted_error()) {
+            return Err(error);
+        }
         match call.action.name {
             "GetCallerIdentity" => Ok(identity::caller(call)),
             "DescribeProxies" => describe::proxies(&self.proxies, &self.settings, call),
@@ -104,12 +115,21 @@ impl World {
                 return *answer;
             }
         }
-        let outcome = carry_out(&mut self.proxies, &self.settings, call);
+        let outcome = match call.scripted_error() {
+            Some(error) => Err(error),
+            None => carry_out(&mut self.proxies, &self.settings, call).map(|effect| self.dated(effect)),
+        };
         if let Some(token) = &token {
             let answer = Some(outcome.clone());
             self.tokens.remember(call.account, token, &request, call.now, call.sequence, answer);
         }
         outcome
+    }
+
+    fn dated(&self, mut effect: Effect) -> Effect {
+        let create_time = |id: &String| self.proxies.get(id).map_or(0, |proxy| proxy.create_time);
+        effect.accepted_create_times = effect.accepted.iter().map(create_time).collect();
+        effect
     }
 
     /// A write that was refused for its rate may use its token up, by setting.

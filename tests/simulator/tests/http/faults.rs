@@ -1,40 +1,43 @@
+//! Every fault over the wire; those between caller and service are here.
+
 use std::time::Duration;
 
-use gaap_simulator::{AbsentAnswer, CATALOGUE, Fault, Kind, Phase, Sight, TokenMode};
+use gaap_simulator::{CATALOGUE, Fault, Kind, Phase};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::semantic_faults;
 use crate::support::{Client, Cloud, LIMIT};
 
-const ID: &str = "link-sim00001";
-const DESTROY: &str = "DestroyProxies";
-const DESCRIBE: &str = "DescribeProxies";
+pub const ID: &str = "link-sim00001";
+pub const DESTROY: &str = "DestroyProxies";
+pub const DESCRIBE: &str = "DescribeProxies";
 
-struct Scene {
-    cloud: Cloud,
-    client: Client,
+pub struct Scene {
+    pub cloud: Cloud,
+    pub client: Client,
 }
 
 impl Scene {
     /// A fresh cloud of one proxy with one fault in force.
-    async fn with(fault: Fault) -> Self {
+    pub async fn with(fault: Fault) -> Self {
         let cloud = Cloud::start(1).await;
         cloud.control.add_fault(fault).expect("a valid fault");
         Self { client: cloud.client(), cloud }
     }
 
-    fn status(&self) -> Option<String> {
+    pub fn status(&self) -> Option<String> {
         self.cloud.status(ID)
     }
 
-    fn was_destroyed(&self) -> bool {
+    pub fn was_destroyed(&self) -> bool {
         self.status().as_deref() == Some("DESTROYING")
     }
 
     /// The destroy fails on the wire; whether it had its effect, and that the caller was not told.
-    async fn loses_the_destroy(&self) -> bool {
+    pub async fn loses_the_destroy(&self) -> bool {
         let told = async { self.client.destroy(ID).await?.bytes().await }.await;
         assert!(told.is_err(), "the answer must not arrive whole: {told:?}");
         let entry = self.cloud.entry_where(|entry| entry.completed).await;
@@ -45,17 +48,17 @@ impl Scene {
     }
 
     /// HTTP status, headers and body of a destroy.
-    async fn destroyed(&self) -> (u16, reqwest::header::HeaderMap, Vec<u8>) {
+    pub async fn destroyed(&self) -> (u16, reqwest::header::HeaderMap, Vec<u8>) {
         let answer = self.client.destroy(ID).await.expect("an answer");
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         (status, headers, answer.bytes().await.expect("a whole body").to_vec())
     }
 
-    async fn code(&self) -> String {
+    pub async fn code(&self) -> String {
         self.client.code(DESTROY, json!({"Force": 0, "ProxyIds": [ID]})).await
     }
 
-    async fn looks(&self, count: usize) -> Vec<Option<String>> {
+    pub async fn looks(&self, count: usize) -> Vec<Option<String>> {
         let mut seen = Vec::new();
         for _ in 0..count {
             seen.push(self.client.look(ID).await);
@@ -64,7 +67,7 @@ impl Scene {
     }
 }
 
-fn on_destroy(kind: Kind) -> Fault {
+pub fn on_destroy(kind: Kind) -> Fault {
     Fault::new(kind).on(DESTROY)
 }
 
@@ -100,17 +103,17 @@ async fn exercise(kind: Kind) {
         Kind::Error => error_before_and_after().await,
         Kind::HttpError => html_page(kind, 502, false).await,
         Kind::HttpErrorAfterCommit => html_page(kind, 500, true).await,
-        Kind::ClockSkew => clock_skew().await,
-        Kind::DnsFlip => dns_flip().await,
-        Kind::Throttle => throttle().await,
-        Kind::PartialSets => partial_sets().await,
-        Kind::GoneBackGone => gone_back_gone().await,
-        Kind::StaleAfterAccept => stale_after_accept().await,
-        Kind::AbsentFromPage => absent_from_page().await,
-        Kind::AbsentAnswer => absent_answer().await,
-        Kind::DestroyDuration => destroy_duration().await,
-        Kind::StuckDestroying => stuck_destroying().await,
-        Kind::DestroyRejectedLate => destroy_rejected_late().await,
+        Kind::ClockSkew => semantic_faults::clock_skew().await,
+        Kind::DnsFlip => semantic_faults::dns_flip().await,
+        Kind::Throttle => semantic_faults::throttle().await,
+        Kind::PartialSets => semantic_faults::partial_sets().await,
+        Kind::GoneBackGone => semantic_faults::gone_back_gone().await,
+        Kind::StaleAfterAccept => semantic_faults::stale_after_accept().await,
+        Kind::AbsentFromPage => semantic_faults::absent_from_page().await,
+        Kind::AbsentAnswer => semantic_faults::absent_answer().await,
+        Kind::DestroyDuration => semantic_faults::destroy_duration().await,
+        Kind::StuckDestroying => semantic_faults::stuck_destroying().await,
+        Kind::DestroyRejectedLate => semantic_faults::destroy_rejected_late().await,
         Kind::UnknownStatus => {
             let scene = Scene::with(Fault::new(kind)).await;
             assert_eq!(scene.looks(2).await, [Some("QUIESCING".to_owned()), Some("RUNNING".to_owned())]);
@@ -125,9 +128,9 @@ async fn exercise(kind: Kind) {
             let answer = scene.client.call(DESCRIBE, json!({"Limit": 100})).await;
             assert_eq!((&answer["TotalCount"], answer["ProxySet"].as_array().map(Vec::len)), (&json!(2), Some(1)));
         }
-        Kind::TokenForgotten => token_forgotten().await,
-        Kind::TokenMode => token_mode().await,
-        Kind::IdReused => id_reused().await,
+        Kind::TokenForgotten => semantic_faults::token_forgotten().await,
+        Kind::TokenMode => semantic_faults::token_mode().await,
+        Kind::IdReused => semantic_faults::id_reused().await,
         Kind::MovesToIsolated => {
             let scene = Scene::with(Fault::new(kind).on(DESCRIBE)).await;
             assert_eq!(scene.looks(1).await, [Some("ISOLATED".to_owned())]);
@@ -319,144 +322,4 @@ async fn html_page(kind: Kind, expected: u16, has_effect: bool) {
     assert_eq!(scene.was_destroyed(), has_effect);
     let entry = scene.cloud.last_entry();
     assert_eq!((entry.code.as_str(), entry.http_status), ("none", Some(expected)));
-}
-
-async fn clock_skew() {
-    let scene = Scene::with(on_destroy(Kind::ClockSkew)).await;
-    let (_, headers, body) = scene.destroyed().await;
-    assert!(String::from_utf8_lossy(&body).contains("AuthFailure.SignatureExpire"));
-    assert_eq!(headers["date"], "Tue, 14 Nov 2023 22:23:20 GMT", "ten minutes ahead");
-    assert!(!scene.was_destroyed());
-    scene.cloud.control.change_settings(|settings| settings.clock_skew_seconds = -301);
-    assert_eq!(scene.code().await, "AuthFailure.SignatureExpire", "as a setting it concerns every request");
-}
-
-async fn dns_flip() {
-    let scene = Scene::with(on_destroy(Kind::DnsFlip)).await;
-    assert_eq!(scene.code().await, "AuthFailure.SecretIdNotFound");
-    let stranger = on_destroy(Kind::DnsFlip).with(|parameters| parameters.answer = Some("stranger".to_owned()));
-    let scene = Scene::with(stranger).await;
-    assert_eq!(scene.destroyed().await.0, 404);
-    assert!(!scene.was_destroyed());
-}
-
-async fn throttle() {
-    for percent in [1, 50, 100] {
-        let scene = Scene::with(on_destroy(Kind::Throttle).times(0).probability(f64::from(percent) / 100.0, 3)).await;
-        scene.cloud.control.change_settings(|settings| settings.rate_limit = 0);
-        let mut refused = 0;
-        for _ in 0..200 {
-            let code = scene.client.code(DESTROY, json!({"Force": 0, "ProxyIds": ["link-none"]})).await;
-            refused += u32::from(code == "RequestLimitExceeded");
-        }
-        let expected = percent * 2;
-        assert!(refused.abs_diff(expected) <= 25, "{refused} of 200 at {percent} %");
-        assert!(percent != 100 || refused == 200);
-    }
-}
-
-async fn partial_sets() {
-    let fault = on_destroy(Kind::PartialSets).with(|parameters| {
-        parameters.invalid = vec![ID.to_owned()];
-        parameters.failed = vec!["link-b".to_owned()];
-    });
-    let scene = Scene::with(fault).await;
-    ["link-b", "link-c"].iter().for_each(|id| scene.cloud.add(id));
-    let answer = scene.client.call(DESTROY, json!({"Force": 0, "ProxyIds": [ID, "link-b", "link-c"]})).await;
-    assert_eq!(
-        (&answer["InvalidStatusInstanceSet"], &answer["OperationFailedInstanceSet"]),
-        (&json!([ID]), &json!(["link-b"]))
-    );
-    assert_eq!(scene.cloud.last_entry().accepted_ids, ["link-c"]);
-    assert!(!scene.was_destroyed());
-}
-
-async fn gone_back_gone() {
-    let fault =
-        Fault::new(Kind::GoneBackGone).with(|parameters| parameters.pattern = vec![Sight::Absent, Sight::Present]);
-    let scene = Scene::with(fault).await;
-    assert_eq!(scene.looks(1).await, [Some("RUNNING".to_owned())]);
-    assert_eq!(scene.code().await, "OK");
-    scene.cloud.clock.advance(Duration::from_secs(3));
-    assert_eq!(scene.looks(3).await, [None, Some("DESTROYING".to_owned()), None]);
-}
-
-async fn stale_after_accept() {
-    let scene = Scene::with(Fault::new(Kind::StaleAfterAccept).times(2)).await;
-    assert_eq!(scene.code().await, "OK");
-    let running = Some("RUNNING".to_owned());
-    assert_eq!(scene.looks(3).await, [running.clone(), running, Some("DESTROYING".to_owned())]);
-}
-
-async fn absent_from_page() {
-    let scene = Scene::with(Fault::new(Kind::AbsentFromPage).for_id(ID).times(2)).await;
-    scene.cloud.add("link-b");
-    let page = scene.client.call(DESCRIBE, json!({"ProxyIds": [ID, "link-b"], "Limit": 100})).await;
-    assert_eq!((&page["TotalCount"], page["ProxySet"].as_array().map(Vec::len)), (&json!(2), Some(1)));
-    assert_eq!(scene.looks(1).await, [Some("RUNNING".to_owned())]);
-}
-
-async fn absent_answer() {
-    for (absent, expected) in [(None, "ResourceNotFound"), (Some(AbsentAnswer::Omit), "OK")] {
-        let scene = Scene::with(Fault::new(Kind::AbsentAnswer).with(|parameters| parameters.absent = absent)).await;
-        assert_eq!(scene.client.code(DESCRIBE, json!({"ProxyIds": ["link-none"]})).await, expected);
-    }
-}
-
-async fn destroy_duration() {
-    let scene = Scene::with(on_destroy(Kind::DestroyDuration)).await;
-    assert_eq!(scene.code().await, "OK");
-    assert_eq!(scene.looks(1).await, [None], "no time at all");
-}
-
-async fn stuck_destroying() {
-    let scene = Scene::with(on_destroy(Kind::StuckDestroying)).await;
-    assert_eq!(scene.code().await, "OK");
-    scene.cloud.clock.advance(Duration::from_secs(200));
-    assert!(scene.was_destroyed());
-    assert!(scene.cloud.control.remove_proxy(ID), "until someone acts");
-}
-
-async fn destroy_rejected_late() {
-    let scene = Scene::with(on_destroy(Kind::DestroyRejectedLate)).await;
-    assert_eq!(scene.code().await, "OK");
-    assert_eq!(scene.looks(1).await, [Some("DESTROYING".to_owned())]);
-    scene.cloud.clock.advance(Duration::from_secs(3));
-    assert_eq!(scene.looks(1).await, [Some("RUNNING".to_owned())]);
-    assert_eq!(scene.code().await, "OK", "it can be tried again");
-}
-
-async fn token_forgotten() {
-    let scene = Scene::with(on_destroy(Kind::TokenForgotten).skip(1)).await;
-    let body = json!({"Force": 0, "ProxyIds": [ID], "ClientToken": "t"});
-    assert_eq!(scene.client.code(DESTROY, body.clone()).await, "OK");
-    let again = scene.client.call(DESTROY, body).await;
-    assert_eq!(again["InvalidStatusInstanceSet"], json!([ID]), "judged afresh: it is DESTROYING");
-}
-
-async fn token_mode() {
-    for (mode, force, expected) in [
-        (TokenMode::Replay, 1, "OK"),
-        (TokenMode::Mismatch, 0, "OK"),
-        (TokenMode::Mismatch, 1, "InvalidParameterValue"),
-        (TokenMode::Refuse, 0, "FailedOperation.DuplicatedRequest"),
-    ] {
-        let fault = on_destroy(Kind::TokenMode).times(0).with(|parameters| parameters.mode = Some(mode));
-        let scene = Scene::with(fault).await;
-        let body = |force: i64| json!({"Force": force, "ProxyIds": [ID], "ClientToken": "t"});
-        assert_eq!(scene.client.code(DESTROY, body(0)).await, "OK");
-        assert_eq!(scene.client.code(DESTROY, body(force)).await, expected, "{mode:?}");
-        let entry = scene.cloud.last_entry();
-        assert!(entry.accepted_ids.is_empty(), "nothing happens twice");
-        assert_eq!(entry.replay_of, (expected == "OK").then_some(1));
-    }
-}
-
-async fn id_reused() {
-    let scene = Scene::with(on_destroy(Kind::IdReused)).await;
-    let first = scene.cloud.control.proxy(ID).expect("a proxy").create_time;
-    assert_eq!(scene.code().await, "OK");
-    scene.cloud.clock.advance(Duration::from_secs(3));
-    assert_eq!(scene.looks(1).await, [Some("RUNNING".to_owned())]);
-    assert_ne!(scene.cloud.control.proxy(ID).expect("another proxy").create_time, first);
 }

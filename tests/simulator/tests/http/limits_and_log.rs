@@ -47,15 +47,15 @@ async fn the_log_says_what_came_what_was_done_and_what_was_told() {
     let request_id = client.call("DestroyProxies", body).await["RequestId"].as_str().expect("an id").to_owned();
     client.call("DescribeProxies", json!({"ProxyIds": ["link-sim00001"], "Limit": 100})).await;
     let entries = serde_json::to_value(cloud.control.requests(0)).expect("JSON");
+    let created = cloud.clock.now().seconds() - 3_600;
     assert_eq!(
         entries[0],
         json!({
             "seq": 1, "time": "2023-11-14T22:13:20.000000Z", "account": "100000000001", "action": "DestroyProxies",
             "ids": ["link-sim00001"], "force": 1, "clientToken": "token-1", "code": "OK", "requestId": request_id,
-            "acceptedIds": ["link-sim00001"], "delivered": true, "completed": true,
+            "acceptedIds": ["link-sim00001"], "acceptedCreateTimes": [created], "delivered": true, "completed": true,
         })
     );
-    let created = cloud.clock.now().seconds() - 3_600;
     let row = json!({"id": "link-sim00001", "status": "DESTROYING", "createTime": created});
     assert_eq!(entries[1]["describe"], json!({"totalCount": 1, "limit": 100, "returned": [row]}));
     assert_eq!(cloud.control.requests(1).len(), 1);
@@ -150,4 +150,32 @@ async fn an_account_neither_sees_nor_destroys_what_belongs_to_another() {
     assert_eq!(own.code("DestroyProxies", body.clone()).await, "ResourceNotFound");
     assert_eq!(other.code("DestroyProxies", body).await, "OK");
     assert_eq!(cloud.last_entry().account, crate::support::OTHER_UIN);
+}
+
+#[tokio::test]
+async fn an_error_can_use_the_token_up_without_anything_being_done() {
+    let cloud = Cloud::start(1).await;
+    let body = json!({"Force": 0, "ProxyIds": ["link-sim00001"], "ClientToken": "t"});
+    let fault = Fault::new(Kind::Error).with(|parameters| {
+        parameters.code = Some("FailedOperation".to_owned());
+        parameters.uses_token = true;
+    });
+    cloud.control.add_fault(fault.clone()).expect("a valid fault");
+    let client = cloud.client();
+    assert_eq!(client.code("DestroyProxies", body.clone()).await, "FailedOperation");
+    assert_eq!(cloud.status("link-sim00001").as_deref(), Some("RUNNING"));
+    assert_eq!(client.code("DestroyProxies", body).await, "FailedOperation.DuplicatedRequest");
+    cloud.control.add_fault(fault).expect("a valid fault");
+    assert_eq!(client.code("DescribeProxies", json!({})).await, "FailedOperation", "actions without a token as well");
+}
+
+#[tokio::test]
+async fn what_a_caller_sends_can_not_fill_the_log() {
+    let cloud = Cloud::start(0).await;
+    let ids: Vec<String> = (0..5_000).map(|index| format!("link-{index}{}", "x".repeat(500))).collect();
+    let body = json!({"Force": 0, "ProxyIds": ids, "ClientToken": "t".repeat(100_000)});
+    assert_eq!(cloud.client().code("DestroyProxies", body).await, "InvalidParameterValue");
+    let entry = cloud.last_entry();
+    assert_eq!(entry.ids.len(), 200);
+    assert!(entry.ids[0].len() <= 256 && entry.client_token.is_some_and(|token| token.len() <= 256));
 }

@@ -6,5 +6,6 @@
 mod control;
 mod faults;
 mod limits_and_log;
+mod semantic_faults;
 mod signing;
 mod support;

@@ -53,17 +53,9 @@ impl Cloud {
         self.control.add_proxy(&ProxySpec::named(id)).expect("a new proxy");
     }
 
-    /// Waits until the last log entry is as wanted.
+    /// The first log entry as wanted, awaited.
     pub async fn entry_where(&self, wanted: impl Fn(&Entry) -> bool) -> Entry {
-        let wait = async {
-            loop {
-                if let Some(entry) = self.control.requests(0).pop().filter(|entry| wanted(entry)) {
-                    return entry;
-                }
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        tokio::time::timeout(LIMIT, wait).await.expect("an entry as wanted")
+        self.control.wait_for_request(0, LIMIT, wanted).await.expect("an entry as wanted")
     }
 }
 
