@@ -5,6 +5,8 @@
 #   deploy/helm/gaap-operator/files/…        a copy of it, because a chart can read only its own folder
 #   deploy/helm/gaap-operator/README.md      its table of values, from the comments in values.yaml
 #   deploy/manifests/*.yaml                  the plain install, rendered from the chart
+#   README.md                                its tables of codes and settings, by tests/readme.rs, which is also their
+#                                            check: --check leaves it to `cargo test`
 #
 # GAAP_OPERATOR names a built operator; without it cargo builds one. HELM names helm (scripts/find-helm.sh).
 set -euo pipefail
@@ -51,6 +53,11 @@ if [[ -n ${GAAP_OPERATOR:-} ]]; then
 else
     cargo run --quiet --locked --bin gaap-operator -- crd >"$work/crd.yaml"
 fi
+# Everything below is made from it: something else than a definition must not get further than this line.
+grep -q '^kind: CustomResourceDefinition$' "$work/crd.yaml" || {
+    echo "'${GAAP_OPERATOR:-gaap-operator} crd' printed no CustomResourceDefinition" >&2
+    exit 1
+}
 settle "$work/crd.yaml" crds/gaapproxies.yaml
 settle "$work/crd.yaml" "$chart/files/gaapproxies.yaml"
 
@@ -70,6 +77,13 @@ settle "$work/crd-manifest.yaml" deploy/manifests/crd.yaml
     render --set crds.enabled=false
 } >"$work/operator.yaml"
 settle "$work/operator.yaml" deploy/manifests/operator.yaml
+
+if [[ -z $check ]]; then
+    UPDATE_README=1 cargo test --quiet --locked --test readme >"$work/readme.log" 2>&1 || {
+        cat "$work/readme.log" >&2
+        exit 1
+    }
+fi
 
 if ((drifted)); then exit 1; fi
 [[ -z $check ]] || echo "generated files: no drift"

@@ -3,6 +3,8 @@
 //! The doc comments of the fields are the text of `kubectl explain`, so they are written for users.
 //! `gaap-operator crd` prints the CustomResourceDefinition; `crds/gaapproxies.yaml` is that output, checked for drift.
 
+#![allow(clippy::duplicated_attributes, reason = "every printcolumn of kube's derive names its own type and path")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -164,7 +166,8 @@ pub struct DestroyStatus {
     /// Number of the request that the next call makes, from 0. It is raised only when the earlier request is known
     /// to have destroyed nothing, so that a repeat of a request that may have arrived is recognised by the cloud.
     #[serde(default)]
-    #[schemars(range(min = 0))]
+    // The API server warns of the format uint32, which it does not know.
+    #[schemars(with = "i32", range(min = 0))]
     pub attempt: u32,
     /// Force of the last request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -185,8 +188,43 @@ pub struct DestroyStatus {
 ///
 /// # Errors
 /// When the definition cannot be written as YAML, which would be a defect of this program.
-pub fn yaml() -> Result<String, serde_saphyr::ser::Error> {
+pub fn yaml() -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
     use kube::CustomResourceExt;
-    let body = serde_saphyr::to_string(&GaapProxy::crd())?;
+    let mut definition = serde_json::to_value(GaapProxy::crd())?;
+    flow_descriptions(&mut definition);
+    let body = serde_saphyr::to_string(&definition)?;
     Ok(format!("# Made by `gaap-operator crd` from src/crd.rs: do not edit, run `make generate`.\n{body}"))
+}
+
+/// Doc comments are wrapped for the source; `kubectl explain` wraps for the reader, so single line ends go.
+fn flow_descriptions(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(members) => {
+            if let Some(serde_json::Value::String(text)) = members.get_mut("description") {
+                let paragraphs: Vec<String> = text.split("\n\n").map(|part| part.replace('\n', " ")).collect();
+                *text = paragraphs.join("\n\n");
+            }
+            members.values_mut().for_each(flow_descriptions);
+        }
+        serde_json::Value::Array(list) => list.iter_mut().for_each(flow_descriptions),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_reads_as_documentation_and_has_no_format_the_api_server_warns_of() {
+        let yaml = yaml().unwrap();
+        assert!(!yaml.contains("uint32"));
+        let value: serde_json::Value = serde_saphyr::from_str(&yaml).unwrap();
+        let spec = &value["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+        for field in ["proxyId", "deletionPolicy", "force"] {
+            let text = spec[field]["description"].as_str().unwrap();
+            assert!(text.len() > 80 && !text.contains('\n'), "{field}: {text}");
+        }
+        assert_eq!(spec["proxyId"]["x-kubernetes-validations"].as_array().unwrap().len(), 2);
+    }
 }

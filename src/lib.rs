@@ -9,3 +9,4 @@ pub mod crd;
 pub mod gaap;
 pub mod process;
 
+pub mod settings;

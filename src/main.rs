@@ -54,7 +54,7 @@ fn operate(settings: Settings) -> Result<(), Failure> {
 
 async fn serve(settings: Settings) -> Result<(), Failure> {
     let shutdown = shutdown::on_signal()?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let mut registry = Registry::default();
     let metrics = ControllerMetrics::new(&mut registry, settings.concurrency, clock.clone());
     let cloud = cloud(&settings, &mut registry, &clock, &shutdown)?;
@@ -85,7 +85,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         metrics,
         shutdown: shutdown.clone(),
     });
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoint = settings.gaap_endpoint, "gaap-operator starts");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoint = %settings.gaap_endpoint, "gaap-operator starts");
     tokio::select! {
         () = run(context, &settings.watch_namespace, settings.concurrency, readiness) => {}
         () = drained(&shutdown) => tracing::warn!("reconciles that did not end in time are left; they go on after a restart"),
@@ -119,11 +119,15 @@ fn cloud(
         language: settings.language.clone(),
         request_timeout: settings.request_timeout,
         requests_per_second: settings.requests_per_second,
+        proxy_from_environment: true,
     };
-    let client = Arc::new(gaap::Client::new(config, clock.clone(), gaap::ApiMetrics::new(registry))?);
-    let source = gaap::CredentialSource::new(settings.credentials_dir.clone());
-    let identity = gaap::Identity::spawn(client.clone(), source, shutdown.clone());
-    let sweep = gaap::Sweep::spawn(client.clone(), identity.clone(), shutdown.clone());
+    let client = gaap::Client::new(config, clock.clone(), Arc::new(gaap::ApiMetrics::new(registry)))?;
+    let source = match &settings.credentials_dir {
+        Some(folder) => gaap::CredentialsSource::Directory(folder.clone()),
+        None => gaap::CredentialsSource::environment(),
+    };
+    let identity = gaap::Identity::spawn(client.clone(), source, clock.clone(), shutdown.clone());
+    let sweep = gaap::Sweep::spawn(client.clone(), identity.clone(), clock.clone(), shutdown.clone());
     Ok(CloudHandle { client, identity, sweep })
 }
 

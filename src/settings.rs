@@ -8,17 +8,24 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use reqwest::Url;
 
-use crate::gaap::Pace;
+use crate::gaap::{Pace, default_sts_endpoint};
 use crate::process::server::parse_address;
 use crate::process::telemetry::LogFormat;
 
 /// Destroys Tencent Cloud GAAP proxies from Kubernetes, exactly once.
 #[derive(Debug, Parser)]
-#[command(name = "gaap-operator", version, about, args_conflicts_with_subcommands = true, max_term_width = 110,
+#[command(
+    name = "gaap-operator",
+    version,
+    about,
+    args_conflicts_with_subcommands = true,
+    max_term_width = 110,
     after_help = "Credentials: files secretId, secretKey and (optional) token in --credentials-dir, else the environment \
 variables TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY, and TENCENTCLOUD_TOKEN or TENCENTCLOUD_SECURITY_TOKEN.\n\
-Cluster: KUBECONFIG, or the ServiceAccount of the pod.\nLogs: RUST_LOG (info).")]
+Cluster: KUBECONFIG, or the ServiceAccount of the pod.\nLogs: RUST_LOG (info)."
+)]
 pub struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
@@ -62,11 +69,17 @@ pub struct Settings {
     pub watch_namespace: Vec<String>,
 
     /// Endpoint of the GAAP API
-    #[arg(long, env = "GAAP_ENDPOINT", value_name = "URL", default_value = "https://gaap.tencentcloudapi.com", value_parser = url, help_heading = "Cloud")]
-    pub gaap_endpoint: String,
+    #[arg(
+        long,
+        env = "GAAP_ENDPOINT",
+        value_name = "URL",
+        default_value = "https://gaap.tencentcloudapi.com",
+        help_heading = "Cloud"
+    )]
+    pub gaap_endpoint: Url,
     /// Endpoint of the STS API [default: the GAAP endpoint with `gaap.` replaced by `sts.`; any other host as it is]
-    #[arg(long, env = "GAAP_STS_ENDPOINT", value_name = "URL", value_parser = url, help_heading = "Cloud")]
-    sts_endpoint: Option<String>,
+    #[arg(long, env = "GAAP_STS_ENDPOINT", value_name = "URL", help_heading = "Cloud")]
+    sts_endpoint: Option<Url>,
     /// Allow endpoints with plain http or on a loopback host (tests only)
     #[arg(long, env = "GAAP_ALLOW_INSECURE_ENDPOINT", help_heading = "Cloud")]
     pub allow_insecure_endpoint: bool,
@@ -117,32 +130,30 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The STS endpoint: as set, or beside the GAAP endpoint.
-    pub fn sts_endpoint(&self) -> String {
-        match &self.sts_endpoint {
-            Some(endpoint) => endpoint.clone(),
-            // Only a host that begins with `gaap.` has a sibling for STS; a test endpoint serves both.
-            None => self.gaap_endpoint.replacen("://gaap.", "://sts.", 1),
-        }
+    /// The STS endpoint: as set, or the one that belongs to the GAAP endpoint.
+    pub fn sts_endpoint(&self) -> Url {
+        self.sts_endpoint.clone().unwrap_or_else(|| default_sts_endpoint(&self.gaap_endpoint))
     }
 }
 
 fn namespace(text: &str) -> Result<String, String> {
     let label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !text.is_empty() && text.len() <= 63 && text.chars().all(label) && !text.starts_with('-') && !text.ends_with('-') {
+    if !text.is_empty() && text.len() <= 63 && text.chars().all(label) && !text.starts_with('-') && !text.ends_with('-')
+    {
         Ok(text.to_owned())
     } else {
         Err("a namespace has 1 to 63 characters of a-z, 0-9 and '-', and begins and ends with none of '-'".to_owned())
     }
 }
 
-fn url(text: &str) -> Result<String, String> {
-    crate::gaap::check_endpoint(text).map(|()| text.trim_end_matches('/').to_owned())
-}
-
 fn rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|_| "a number is needed, such as 18".to_owned())?;
-    if rate > 0.0 && rate <= Pace::MAX_RATE { Ok(rate) } else { Err(format!("allowed is more than 0 and at most {}", Pace::MAX_RATE)) }
+    let allowed = Pace::MIN_RATE..=Pace::MAX_RATE;
+    if allowed.contains(&rate) {
+        Ok(rate)
+    } else {
+        Err(format!("allowed is from {} to {}", Pace::MIN_RATE, Pace::MAX_RATE))
+    }
 }
 
 /// Durations as Go writes them, read by kube's own type for them.
@@ -162,7 +173,11 @@ fn call_deadline(text: &str) -> Result<Duration, String> {
 
 fn between(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
     let duration = duration(text)?;
-    if (least..=most).contains(&duration) { Ok(duration) } else { Err(format!("allowed is from {least:?} to {most:?}")) }
+    if (least..=most).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err(format!("allowed is from {least:?} to {most:?}"))
+    }
 }
 
 #[cfg(test)]
@@ -181,10 +196,13 @@ mod tests {
     fn defaults_are_those_of_the_design() {
         let settings = parse(&[]).unwrap();
         let seconds = |duration: Duration| duration.as_secs();
-        assert_eq!(settings.gaap_endpoint, "https://gaap.tencentcloudapi.com");
-        assert_eq!(settings.sts_endpoint(), "https://sts.tencentcloudapi.com");
+        assert_eq!(settings.gaap_endpoint.as_str(), "https://gaap.tencentcloudapi.com/");
+        assert_eq!(settings.sts_endpoint().as_str(), "https://sts.tencentcloudapi.com/");
         assert_eq!([settings.destroy_poll, settings.resync, settings.minimum_age].map(seconds), [5, 600, 120]);
-        assert_eq!([settings.absence_spacing, settings.settle_time, settings.request_timeout].map(seconds), [5, 60, 10]);
+        assert_eq!(
+            [settings.absence_spacing, settings.settle_time, settings.request_timeout].map(seconds),
+            [5, 60, 10]
+        );
         assert_eq!((settings.requests_per_second, settings.concurrency), (18.0, 16));
         assert_eq!(settings.metrics_bind_address.to_string(), "0.0.0.0:8080");
         assert_eq!(settings.health_probe_bind_address.port(), 8081);
@@ -193,27 +211,26 @@ mod tests {
     #[test]
     fn the_sts_endpoint_stands_beside_the_gaap_endpoint() {
         for (gaap, sts) in [
-            ("https://gaap.intl.tencentcloudapi.com", "https://sts.intl.tencentcloudapi.com"),
-            ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
-            ("https://proxy.example.com/", "https://proxy.example.com"),
+            ("https://gaap.intl.tencentcloudapi.com", "https://sts.intl.tencentcloudapi.com/"),
+            ("http://127.0.0.1:9000", "http://127.0.0.1:9000/"),
+            ("https://proxy.example.com/", "https://proxy.example.com/"),
         ] {
-            assert_eq!(parse(&["--gaap-endpoint", gaap]).unwrap().sts_endpoint(), sts);
+            assert_eq!(parse(&["--gaap-endpoint", gaap]).unwrap().sts_endpoint().as_str(), sts);
         }
     }
 
     #[test]
     fn a_wrong_value_is_refused_with_a_sentence_that_names_the_flag() {
         for (flag, value, words) in [
-            ("--requests-per-second", "0", "at most 19"),
-            ("--requests-per-second", "19.5", "at most 19"),
+            ("--requests-per-second", "0", "to 19"),
+            ("--requests-per-second", "19.5", "to 19"),
             ("--requests-per-second", "many", "a number is needed"),
             ("--destroy-poll", "5", "as Go writes it"),
             ("--destroy-poll", "0s", "allowed is from"),
             ("--absence-spacing", "-5s", "as Go writes it"),
             ("--request-timeout", "10m", "allowed is from"),
             ("--concurrency", "0", "1..=1024"),
-            ("--gaap-endpoint", "gaap.tencentcloudapi.com", "https://"),
-            ("--gaap-endpoint", "https://user:word@host", "user"),
+            ("--gaap-endpoint", "gaap.tencentcloudapi.com", "relative URL"),
             ("--language", "fr-FR", "en-US"),
             ("--log-format", "xml", "json"),
             ("--watch-namespace", "No", "a-z"),

@@ -14,6 +14,7 @@ struct Row {
     tests: Vec<String>,
 }
 
+#[expect(clippy::expect_used, reason = "a broken table must fail the test")]
 fn rows(table: &str) -> Vec<Row> {
     let cells = |line: &str| -> Vec<String> {
         line.trim().trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect()
@@ -22,10 +23,9 @@ fn rows(table: &str) -> Vec<Row> {
         .lines()
         .filter(|line| line.starts_with("| code ") || line.starts_with("| fault ") || line.starts_with("| crash "))
         .map(|line| {
-            let cells = cells(line);
-            assert_eq!(cells.len(), 3, "three cells are needed: {line}");
-            let tests = cells[2].split(',').map(|test| test.trim().to_owned()).filter(|test| !test.is_empty()).collect();
-            Row { kind: cells[0].clone(), item: cells[1].clone(), tests }
+            let [kind, item, tests] = cells(line).try_into().expect("three cells are needed");
+            let tests = tests.split(',').map(|test| test.trim().to_owned()).filter(|test| !test.is_empty()).collect();
+            Row { kind, item, tests }
         })
         .collect()
 }
@@ -38,9 +38,8 @@ fn exists(root: &Path, test: &str, sources: &mut BTreeMap<String, String>) -> Re
         Some((function, row)) => (function, Some(row.trim_end_matches(')'))),
         None => (function, None),
     };
-    let source = sources
-        .entry(path.to_owned())
-        .or_insert_with(|| std::fs::read_to_string(root.join(path)).unwrap_or_default());
+    let source =
+        sources.entry(path.to_owned()).or_insert_with(|| std::fs::read_to_string(root.join(path)).unwrap_or_default());
     let Some(place) = source.find(&format!("fn {function}(")) else {
         return Err(format!("{path} has no function {function}"));
     };

@@ -85,11 +85,7 @@ pub async fn remove_finalizer(context: &Context, resource: &Resource) -> Result<
 
 /// Stores a status if it says something new; returns the resource as it is then. A status that raises the attempt
 /// is stored only on the version of the resource it was decided on.
-pub async fn write_status(
-    context: &Context,
-    resource: &Resource,
-    plan: &Plan,
-) -> Result<Option<Resource>, ActError> {
+pub async fn write_status(context: &Context, resource: &Resource, plan: &Plan) -> Result<Option<Resource>, ActError> {
     let now = Timestamp::try_from(std::time::UNIX_EPOCH + context.clock.now().unix).unwrap_or(Timestamp::UNIX_EPOCH);
     let Some(status) = plan.against(&resource.status, resource.generation, now) else { return Ok(None) };
     let mut operations = vec![finalizer::test("/metadata/uid", &resource.uid)];
@@ -205,7 +201,9 @@ pub fn release_note(release: &Release, resource: &Resource) -> (&'static str, St
         Release::NotOwner { owner } => {
             ("NotOwner", format!("Proxy {proxy} was left alone: it belongs to {owner}, which was made first."), false)
         }
-        Release::Gone => ("Destroyed", format!("Proxy {proxy} is gone: two complete answers in a row were without it."), false),
+        Release::Gone => {
+            ("Destroyed", format!("Proxy {proxy} is gone: two complete answers in a row were without it."), false)
+        }
         Release::NeverSeen => (
             "NeverSeen",
             format!(

@@ -18,7 +18,7 @@ use crate::process::clock::Clock;
 #[derive(Clone)]
 pub struct CloudHandle {
     /// Signed calls.
-    pub client: Arc<gaap::Client>,
+    pub client: gaap::Client,
     /// Which account the credentials belong to.
     pub identity: gaap::Identity,
     /// Shared looks.

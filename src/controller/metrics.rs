@@ -60,7 +60,9 @@ impl ControllerMetrics {
             errors: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.5, 12))),
             workers: Family::default(),
-            deletion_seconds: Histogram::new([5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 86400.0]),
+            deletion_seconds: Histogram::new([
+                5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 86400.0,
+            ]),
             facts: Mutex::default(),
             clock,
         });
@@ -200,6 +202,11 @@ impl Collector for Gauges {
         }
         let help = "Age of the oldest deletion that has not come to its end";
         let gauge = ConstGauge::new(pending);
-        gauge.encode(encoder.encode_descriptor("gaap_oldest_pending_deletion_seconds", help, None, prometheus_client::metrics::MetricType::Gauge)?)
+        gauge.encode(encoder.encode_descriptor(
+            "gaap_oldest_pending_deletion_seconds",
+            help,
+            None,
+            prometheus_client::metrics::MetricType::Gauge,
+        )?)
     }
 }

@@ -165,7 +165,9 @@ impl Reconcile<'_> {
 
     async fn destroy(&mut self, request: &gaap::DestroyRequest, cloud: &Cloud) -> Next {
         let session = match self.context.cloud.identity.current() {
-            SessionState::Ready(session) if matches!(cloud, Cloud::Ready(account) if account == session.account()) => session,
+            SessionState::Ready(session) if matches!(cloud, Cloud::Ready(account) if account == session.account()) => {
+                session
+            }
             // The credentials changed since the observation: decide anew.
             _ => {
                 self.turn = None;

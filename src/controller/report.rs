@@ -67,13 +67,7 @@ pub fn headline(status: &GaapProxyStatus) -> Option<String> {
 
 /// One line per reconcile, and the gauges. Quiet reconciles (nothing sent, nothing stored) are logged at debug:
 /// with 10 000 resources they would bury the others.
-pub fn finish(
-    context: &Context,
-    object: &WatchedProxy,
-    account: &Account,
-    error: Option<&ActError>,
-    took: Duration,
-) {
+pub fn finish(context: &Context, object: &WatchedProxy, account: &Account, error: Option<&ActError>, took: Duration) {
     if let Some(uid) = object.uid() {
         let finished = account.released.is_some();
         context.metrics.observe(&uid, account.state.as_deref(), account.headline, account.deleted, finished);
@@ -147,10 +141,20 @@ pub async fn malformed(context: &Context, object: &WatchedProxy, reason: &str) -
     );
     context.metrics.malformed();
     let api: Api<kube::core::PartialObjectMeta<GaapProxy>> = Api::namespaced(context.kube.clone(), namespace);
-    let stored = kube_call("reading a malformed object", Api::<kube::core::DynamicObject>::namespaced_with(
-        context.kube.clone(), namespace, &kube::core::ApiResource::erase::<GaapProxy>(&())).get(name)).await?;
+    let stored = kube_call(
+        "reading a malformed object",
+        Api::<kube::core::DynamicObject>::namespaced_with(
+            context.kube.clone(),
+            namespace,
+            &kube::core::ApiResource::erase::<GaapProxy>(&()),
+        )
+        .get(name),
+    )
+    .await?;
     let told = stored.data.pointer("/status/conditions").and_then(|list| list.as_array()).is_some_and(|conditions| {
-        conditions.iter().any(|entry| entry["reason"] == Reason::Malformed.as_str() && entry["message"] == message.as_str())
+        conditions
+            .iter()
+            .any(|entry| entry["reason"] == Reason::Malformed.as_str() && entry["message"] == message.as_str())
     });
     if told || stored.metadata.uid.as_ref() != Some(uid) {
         return Ok(None);

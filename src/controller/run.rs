@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use futures::stream::SelectAll;
 use futures::{Stream, StreamExt};
+use kube::ResourceExt;
 use kube::api::Api;
 use kube::runtime::watcher::Event;
 use kube::runtime::{Controller, WatchStreamExt, controller, reflector, watcher};
-use kube::ResourceExt;
 
 use crate::controller::context::Context;
 use crate::controller::crd_wait::{CRD, wait_for_crd};

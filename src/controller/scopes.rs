@@ -102,7 +102,10 @@ impl ScopeState {
     fn end_relist(&mut self) -> Vec<Event<WatchedProxy>> {
         let Some(seen) = self.relist.take() else { return Vec::new() };
         let gone: Vec<String> = self.known.keys().filter(|uid| !seen.contains(*uid)).cloned().collect();
-        gone.into_iter().filter_map(|uid| Some((self.known.remove(&uid)?, uid))).map(|(key, uid)| Event::Delete(gone_object(key, uid))).collect()
+        gone.into_iter()
+            .filter_map(|uid| Some((self.known.remove(&uid)?, uid)))
+            .map(|(key, uid)| Event::Delete(gone_object(key, uid)))
+            .collect()
     }
 }
 
@@ -119,10 +122,7 @@ mod tests {
     use super::*;
 
     fn object(name: &str) -> WatchedProxy {
-        gone_object(
-            WatchedProxyKey { namespace: Some("a".into()), name: name.into() },
-            format!("uid-{name}"),
-        )
+        gone_object(WatchedProxyKey { namespace: Some("a".into()), name: name.into() }, format!("uid-{name}"))
     }
 
     fn words(events: &[Event<WatchedProxy>]) -> Vec<String> {

@@ -1,39 +1,40 @@
-//! Time as a dependency: every rule about time can then be tested without waiting.
+//! Time as a dependency.
 
 use std::time::Duration;
 
-/// A moment, on both clocks.
+use tokio::time::Instant;
+
+/// One instant, on two clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Now {
-    /// Time since 1970, UTC. For what others wrote down (createTime, signatures); it may jump.
+    /// Since 1970-01-01T00:00:00Z.
     pub unix: Duration,
-    /// Time since the clock was made. For waits and pauses; it never jumps.
+    /// Since the clock was made.
     pub monotonic: Duration,
 }
 
-/// Something that knows the time.
+/// Where the time comes from.
 pub trait Clock: Send + Sync + 'static {
-    /// The time now.
+    /// The present instant.
     fn now(&self) -> Now;
 }
 
-/// The clocks of the machine. The monotonic one is tokio's, so that paused time in tests moves it.
-#[derive(Debug)]
+/// The clock of the machine.
+#[derive(Clone, Debug)]
 pub struct SystemClock {
-    start: tokio::time::Instant,
+    started: Instant,
 }
 
-impl SystemClock {
-    /// A clock that begins now.
-    pub fn start() -> Self {
-        SystemClock { start: tokio::time::Instant::now() }
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self { started: Instant::now() }
     }
 }
 
 impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods, reason = "the one place that may read the time")]
     fn now(&self) -> Now {
-        #[allow(clippy::disallowed_methods, reason = "the one place where the wall clock is read")]
-        let wall = std::time::SystemTime::now();
-        Now { unix: wall.duration_since(std::time::UNIX_EPOCH).unwrap_or_default(), monotonic: self.start.elapsed() }
+        let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Now { unix, monotonic: self.started.elapsed() }
     }
 }

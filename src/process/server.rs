@@ -30,7 +30,8 @@ pub struct BindError {
 /// # Errors
 /// A sentence that says what is allowed.
 pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    let wrong = || format!("'{text}' is no address to listen on: write :PORT or IP:PORT, such as :8080 or 127.0.0.1:8080");
+    let wrong =
+        || format!("'{text}' is no address to listen on: write :PORT or IP:PORT, such as :8080 or 127.0.0.1:8080");
     match text.strip_prefix(':') {
         Some(port) => Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port.parse().map_err(|_| wrong())?)),
         None => text.parse().map_err(|_| wrong()),
@@ -42,10 +43,8 @@ pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
 /// # Errors
 /// When the address cannot be listened on.
 pub async fn serve_health(address: SocketAddr, readiness: Readiness, end: CancellationToken) -> Result<(), BindError> {
-    let router = Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(readyz))
-        .with_state(readiness);
+    let router =
+        Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(readyz)).with_state(readiness);
     serve("--health-probe-bind-address", address, router, end).await
 }
 
@@ -53,7 +52,11 @@ pub async fn serve_health(address: SocketAddr, readiness: Readiness, end: Cancel
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub async fn serve_metrics(address: SocketAddr, registry: Arc<Registry>, end: CancellationToken) -> Result<(), BindError> {
+pub async fn serve_metrics(
+    address: SocketAddr,
+    registry: Arc<Registry>,
+    end: CancellationToken,
+) -> Result<(), BindError> {
     let router = Router::new().route("/metrics", get(metrics)).with_state(registry);
     serve("--metrics-bind-address", address, router, end).await
 }
@@ -76,7 +79,12 @@ async fn metrics(State(registry): State<Arc<Registry>>) -> Response {
     }
 }
 
-async fn serve(flag: &'static str, address: SocketAddr, router: Router, end: CancellationToken) -> Result<(), BindError> {
+async fn serve(
+    flag: &'static str,
+    address: SocketAddr,
+    router: Router,
+    end: CancellationToken,
+) -> Result<(), BindError> {
     let failed = |error| BindError { flag, address, error };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;

@@ -7,21 +7,21 @@ from rendering import REPOSITORY, documents, of_kind, only, render
 
 
 class Samples(unittest.TestCase):
-    def test_the_three_samples_show_destroy_force_and_retain(self):
+    def test_the_samples_show_destroy_force_and_retain_each_on_a_proxy_of_its_own(self):
         shown = {}
         for path in sorted((REPOSITORY / "deploy/samples").glob("*.yaml")):
             (sample,) = documents(path.read_text())
             self.assertEqual((sample["apiVersion"], sample["kind"]), ("gaap-operator.io/v1alpha1", "GaapProxy"))
             self.assertEqual(sample["metadata"], {"name": path.stem}, "no namespace: the user chooses it")
             shown[path.stem] = sample["spec"]
-        self.assertEqual(
-            shown,
-            {
-                "edge-sg": {"proxyId": "link-sim00001"},
-                "forced": {"proxyId": "link-sim00002", "force": True},
-                "kept": {"proxyId": "link-sim00003", "deletionPolicy": "Retain"},
-            },
-        )
+        for name, spec in {
+            "edge-sg": {"proxyId": "link-sim00001"},
+            "forced": {"proxyId": "link-sim00002", "force": True},
+            "kept": {"proxyId": "link-sim00003", "deletionPolicy": "Retain"},
+        }.items():
+            self.assertEqual(shown[name], spec)
+        ids = [spec["proxyId"] for spec in shown.values()]
+        self.assertEqual(len(set(ids)), len(ids), "two samples that name one proxy would block each other")
 
 
 class Manifests(unittest.TestCase):

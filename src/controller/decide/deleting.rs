@@ -46,7 +46,7 @@ pub(super) fn decide(observation: &Observation, now: Now) -> Decision {
     }
     match usable_look(observation, account) {
         Some(look) => by_look(observation, account, look, now),
-        None => ask(observation, now),
+        None => destroy::just_accepted(observation, now).unwrap_or_else(|| ask(observation, now)),
     }
 }
 
@@ -176,10 +176,7 @@ fn present(observation: &Observation, account: &Account, look: &LookRecord, prox
         })
     };
     match proxy.status.phase() {
-        Phase::Destroying => waiting(
-            Reason::Destroying,
-            format!("The cloud is destroying proxy {}; the operator looks again every {:?}.", proxy.id, timing.destroy_poll),
-        ),
+        Phase::Destroying => waiting(Reason::Destroying, destroying(observation)),
         Phase::Transitional => waiting(
             Reason::WaitingForCloud,
             format!("The cloud shows proxy {} as {state}; it is destroyed when that is over.", proxy.id),
@@ -188,18 +185,32 @@ fn present(observation: &Observation, account: &Account, look: &LookRecord, prox
     }
 }
 
+/// The same words from the accepted request to the last look: another text would be another write.
+pub(super) fn destroying(observation: &Observation) -> String {
+    let every = observation.timing.destroy_poll;
+    let accepted = observation.memory.send.as_ref().and_then(|send| match &send.outcome {
+        Outcome::Accepted { request_id } => request_id.as_deref(),
+        _ => None,
+    });
+    match accepted {
+        Some(id) => format!(
+            "The cloud accepted the request to destroy the proxy (RequestId {id}); the operator looks every {every:?}."
+        ),
+        None => format!("The cloud is destroying the proxy; the operator looks every {every:?}."),
+    }
+}
+
 /// Looks again when it is time, else waits.
-pub(super) fn poll(observation: &Observation, due: Duration, now: Now, otherwise: impl FnOnce() -> Decision) -> Decision {
+pub(super) fn poll(
+    observation: &Observation,
+    due: Duration,
+    now: Now,
+    otherwise: impl FnOnce() -> Decision,
+) -> Decision {
     if due <= now.monotonic { ask(observation, now) } else { otherwise() }
 }
 
-fn wait(
-    observation: &Observation,
-    step: Reason,
-    message: String,
-    stalled: bool,
-    again: Option<Duration>,
-) -> Decision {
+fn wait(observation: &Observation, step: Reason, message: String, stalled: bool, again: Option<Duration>) -> Decision {
     Decision::wait(Plan::deleting(fields(observation), step, message, stalled), again)
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::deleting::{ask, poll, seen_fields};
+use super::deleting::{ask, destroying, fields, poll, seen_fields};
 use super::{Decision, Step, next_try, until};
 use crate::controller::failure::Failure;
 use crate::controller::memory::{LookRecord, Outcome, SendRecord};
@@ -76,7 +76,8 @@ pub(super) fn decide(
         if !matches!(send.outcome, Outcome::Unknown(_)) {
             let message = format!(
                 "The last request showed no effect for {:?}: the proxy is still {}. The next one is a new request.",
-                timing.settle_time, proxy.status.as_str()
+                timing.settle_time,
+                proxy.status.as_str()
             );
             return store(observation, account, proxy, message, Some(send.attempt.saturating_add(1)));
         }
@@ -99,6 +100,18 @@ pub(super) fn decide(
             again: None,
         }
     }
+}
+
+/// Right after the cloud accepted a request a look would show nothing new: the next one comes a poll later.
+pub(super) fn just_accepted(observation: &Observation, now: Now) -> Option<Decision> {
+    let Observation { memory, timing, .. } = observation;
+    let send = memory.send.as_ref()?;
+    let due = send.at + timing.destroy_poll;
+    if !matches!(send.outcome, Outcome::Accepted { .. }) || due <= now.monotonic {
+        return None;
+    }
+    let plan = Plan::deleting(fields(observation), Reason::Destroying, destroying(observation), false);
+    Some(Decision::wait(plan, Some(until(due, now))))
 }
 
 /// The request may be in effect: sending another kind of request, or a raised attempt, must wait until reads cannot

@@ -21,7 +21,8 @@ pub(super) fn decide(observation: &Observation, now: Now) -> Decision {
         Cloud::Asking => return Decision::quiet_wait(None),
         Cloud::Blocked(failure) => {
             let message = format!("{}. {}", failure.message, failure.advice);
-            let plan = Plan::live(base(resource), false, ready_reason(failure.reason), message).with_stalled(failure.stalled());
+            let plan = Plan::live(base(resource), false, ready_reason(failure.reason), message)
+                .with_stalled(failure.stalled());
             return Decision::wait(plan, None);
         }
         Cloud::Ready(account) => account,
@@ -54,12 +55,8 @@ fn plan_of(observation: &Observation, account: &Account, look: &LookRecord) -> P
     let mut status = base(resource);
     match &look.seen {
         Seen::Failed(failure) => {
-            let message = format!(
-                "{}. {} {}",
-                failure.message,
-                failure.advice,
-                next_try(failure.stalled(), failure.reason)
-            );
+            let message =
+                format!("{}. {} {}", failure.message, failure.advice, next_try(failure.stalled(), failure.reason));
             Plan::live(status, false, ready_reason(failure.reason), message).with_stalled(failure.stalled())
         }
         Seen::Absent => {
@@ -122,7 +119,10 @@ fn present(observation: &Observation, status: crate::crd::GaapProxyStatus, proxy
 /// The claim that was made before this resource, if there is one: that resource owns the proxy.
 fn earlier(observation: &Observation) -> Option<&Claim> {
     let mine = (observation.resource.created, observation.resource.uid.as_str());
-    observation.claims.others.iter().filter(|other| (other.created, other.uid.as_str()) < mine).min_by(|a, b| {
-        (a.created, a.uid.as_str()).cmp(&(b.created, b.uid.as_str()))
-    })
+    observation
+        .claims
+        .others
+        .iter()
+        .filter(|other| (other.created, other.uid.as_str()) < mine)
+        .min_by(|a, b| (a.created, a.uid.as_str()).cmp(&(b.created, b.uid.as_str())))
 }

@@ -16,7 +16,10 @@ const START: f64 = 1_000.0;
 
 fn at(seconds: f64) -> Now {
     let since_start = Duration::from_secs_f64(START + seconds);
-    Now { unix: Duration::from_secs(1_900_000_000) + since_start - Duration::from_secs_f64(START), monotonic: since_start }
+    Now {
+        unix: Duration::from_secs(1_900_000_000) + since_start - Duration::from_secs_f64(START),
+        monotonic: since_start,
+    }
 }
 
 fn mono(seconds: f64) -> Duration {
@@ -540,4 +543,16 @@ fn of_two_live_claimants_the_later_is_told() {
     assert_eq!(step_reason(&decide(&observation, at(0.0))), Reason::Conflict);
     observation.claims.others = vec![claim("young", 2_000, false)];
     assert_eq!(step_reason(&decide(&observation, at(0.0))), Reason::Available);
+}
+
+#[test]
+fn after_an_accepted_request_the_next_look_comes_a_poll_later_and_changes_no_word() {
+    let mut observation = running(0.0);
+    observation.memory.record_send(sent(1.0, accepted()));
+    let decision = decide(&observation, at(1.0));
+    assert_eq!((step_reason(&decision), decision.again), (Reason::Destroying, Some(Duration::from_secs(5))));
+    assert_eq!(decide(&observation, at(6.0)).step, Step::Look);
+    observation.memory.record_look(present(6.0, ProxyStatus::Destroying));
+    let later = decide(&observation, at(6.0));
+    assert_eq!(decision.status.unwrap().headline(), later.status.unwrap().headline());
 }

@@ -17,21 +17,45 @@ while read -r _; do :; done
 ending=$folder.ending
 mv "$folder" "$ending" || exit 0
 
+command_line() {
+    if [ -d /proc/self ]; then tr '\0' ' ' <"/proc/$1/cmdline"; else ps -ww -o command= -p "$1"; fi 2>/dev/null
+}
+
 # The owner may have reaped a process whose number now belongs to a stranger: only a process whose command line
 # names our folder is ended.
 is_ours() {
-    if [ -r "/proc/$1/cmdline" ]; then tr '\0' ' ' <"/proc/$1/cmdline"; else ps -ww -o command= -p "$1"; fi |
-        grep -qF -e "$folder"
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        case $(command_line "$1") in
+        *"$folder"*) return 0 ;;
+        ?*) return 1 ;;
+        esac
+        # No command line: it has ended, or is in the midst of becoming its program, which takes an instant.
+        kill -0 "$1" 2>/dev/null || return 1
+        ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null || return 1
+        sleep 0.05
+    done
+    return 1
 }
 
 # Each process leads a group of its own, so what it started ends with it.
+killed=
 for file in "$ending"/pids/*; do
-    [ -f "$file" ] && read -r pid <"$file" && is_ours "$pid" && kill -s KILL -- "-$pid"
+    [ -f "$file" ] && read -r pid <"$file" && is_ours "$pid" && kill -s KILL -- "-$pid" && killed=yes
 done
+
+remove() {
+    rm -rf "$ending" "$folder"
+    [ ! -e "$ending" ] && [ ! -e "$folder" ]
+}
 
 # A process may still be writing in the instant it is ended, and rm then finds a folder not empty.
 tries=0
-while [ -e "$ending" ] && [ "$tries" -lt 50 ]; do
-    rm -rf "$ending" || sleep 0.1
+until remove || [ "$tries" -ge 50 ]; do
+    sleep 0.1
     tries=$((tries + 1))
+done
+# etcd and the API server make a folder they miss, with its parents, and one may have been about to.
+[ -z "$killed" ] || for _ in 1 2 3; do
+    sleep 0.1
+    remove
 done

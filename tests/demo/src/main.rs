@@ -22,6 +22,7 @@ use control_plane::{ControlPlane, Guard, Options};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::{Error, Result};
+use crate::operator::Files;
 use crate::programs::Programs;
 use crate::screen::Screen;
 use crate::story::STEPS;
@@ -41,6 +42,11 @@ struct Arguments {
 
 /// As a shell tells of a program that ended by SIGINT.
 const INTERRUPTED: u8 = 130;
+
+fn interrupted() -> ExitCode {
+    eprintln!("\ngaap-demo: interrupted; ending what it started");
+    ExitCode::from(INTERRUPTED)
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -66,12 +72,12 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
     story::open(&screen)?;
     let plane = tokio::select! {
         plane = ControlPlane::start(Options::default()) => plane?,
-        () = signals.next() => return Ok(ExitCode::from(INTERRUPTED)),
+        () = signals.next() => return Ok(interrupted()),
     };
     let guard = Guard::new(&std::env::temp_dir(), "gaap-demo").await?;
     let told = tell(arguments, &programs, &Terminal::new(&screen, &plane, &guard), &mut signals).await;
     if told.is_err()
-        && let Some(tail) = operator::tail(&operator::log(&guard))
+        && let Some(tail) = operator::tail(&Files::of(&guard).log)
     {
         eprintln!("\nThe operator's last lines:\n{tail}");
     }
@@ -93,7 +99,7 @@ async fn tell(
 ) -> Result<ExitCode> {
     let cast = tokio::select! {
         cast = story::tell(terminal, programs) => cast?,
-        () = signals.next() => return Ok(ExitCode::from(INTERRUPTED)),
+        () = signals.next() => return Ok(interrupted()),
     };
     if arguments.keep {
         story::invite(terminal, &cast)?;

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -31,9 +31,9 @@ pub struct Operator {
     health_url: String,
 }
 
-/// What the operator is started with, as a user would prepare it.
+/// The files of the operator, in the folder of the guard.
 #[derive(Debug)]
-pub struct Preparation {
+pub struct Files {
     /// kubeconfig with a token of the ServiceAccount.
     pub kubeconfig: PathBuf,
     /// The folder with `secretId` and `secretKey`.
@@ -42,32 +42,40 @@ pub struct Preparation {
     pub log: PathBuf,
 }
 
-impl Preparation {
-    /// Asks the TokenRequest API for a token of the ServiceAccount and writes the files.
+impl Files {
+    /// Where they are, made or not.
+    pub fn of(guard: &Guard) -> Self {
+        let inside = |name| guard.folder().join(name);
+        Self {
+            kubeconfig: inside("operator.kubeconfig"),
+            credentials: inside("credentials"),
+            log: inside("gaap-operator.log"),
+        }
+    }
+
+    /// Writes the credentials for the cloud.
     ///
     /// # Errors
-    /// When the API server gives no token, or a file cannot be written.
-    pub async fn make(plane: &ControlPlane, guard: &Guard, namespace: &str, account: &str) -> Result<Self> {
-        let made = Self {
-            kubeconfig: guard.folder().join("operator.kubeconfig"),
-            credentials: guard.folder().join("credentials"),
-            log: log(guard),
-        };
-        let kubeconfig = plane.service_account_kubeconfig(namespace, account).await?;
-        std::fs::copy(&kubeconfig, &made.kubeconfig).map_err(Error::file("copy", &kubeconfig))?;
-        std::fs::create_dir(&made.credentials).map_err(Error::file("make", &made.credentials))?;
+    /// When a file cannot be written.
+    pub fn write_credentials(&self) -> Result<()> {
+        std::fs::create_dir(&self.credentials).map_err(Error::file("make", &self.credentials))?;
         for (name, value) in [("secretId", SECRET_ID), ("secretKey", SECRET_KEY)] {
-            let path = made.credentials.join(name);
+            let path = self.credentials.join(name);
             let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
             file.and_then(|mut file| file.write_all(value.as_bytes())).map_err(Error::file("write", &path))?;
         }
-        Ok(made)
+        Ok(())
     }
-}
 
-/// Where the operator of this guard logs to.
-pub fn log(guard: &Guard) -> PathBuf {
-    guard.folder().join("gaap-operator.log")
+    /// Asks the TokenRequest API for a token of the ServiceAccount and writes it into the kubeconfig.
+    ///
+    /// # Errors
+    /// When the API server gives no token, or the file cannot be written.
+    pub async fn write_kubeconfig(&self, plane: &ControlPlane, namespace: &str, account: &str) -> Result<()> {
+        let kubeconfig = plane.service_account_kubeconfig(namespace, account).await?;
+        // Under a name that is short enough to be shown. A copy has the rights of the original.
+        std::fs::copy(&kubeconfig, &self.kubeconfig).map(drop).map_err(Error::file("copy", &kubeconfig))
+    }
 }
 
 impl Operator {
@@ -75,19 +83,16 @@ impl Operator {
     ///
     /// # Errors
     /// When it ends, or says for too long that it is not ready.
-    pub async fn start(guard: &Guard, program: &Path, prepared: &Preparation, flags: &[String]) -> Result<Self> {
-        let (metrics, health) = (Listener::choose()?, Listener::choose()?);
+    pub async fn start(guard: &Guard, program: &Path, files: &Files, flags: &[String], ports: Ports) -> Result<Self> {
         let mut command = guard.command("gaap-operator", &link(guard, "gaap-operator", program)?);
         // Nothing of the user's environment: credentials or settings in it would change what is shown.
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("KUBECONFIG", &prepared.kubeconfig);
+        command.env("KUBECONFIG", &files.kubeconfig);
         command.arg("run").args(flags);
-        command.arg(format!("--metrics-bind-address={}", metrics.address()));
-        command.arg(format!("--health-probe-bind-address={}", health.address()));
-        let health_url = format!("http://{}", health.address());
-        let log = File::create(&prepared.log).map_err(Error::file("write", &prepared.log))?;
-        command.stdout(log.try_clone().map_err(Error::file("write", &prepared.log))?).stderr(log);
-        drop((metrics, health));
+        let health_url = format!("http://{}", ports.health()?);
+        let log = File::create(&files.log).map_err(Error::file("write", &files.log))?;
+        command.stdout(log.try_clone().map_err(Error::file("write", &files.log))?).stderr(log);
+        drop(ports);
         let cannot = |source| Error::Start { program: program.display().to_string(), source };
         let operator = Self { process: Mutex::new(command.spawn().map_err(cannot)?), health_url };
         operator.wait_until_ready().await?;
@@ -131,18 +136,39 @@ impl Operator {
     }
 }
 
-/// A free port, held until the operator is about to take it.
-struct Listener(TcpListener);
+/// Two free ports of 127.0.0.1, held until the operator is about to take them.
+#[derive(Debug)]
+pub struct Ports {
+    metrics: TcpListener,
+    health: TcpListener,
+}
 
-impl Listener {
-    fn choose() -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        listener.map(Self).map_err(|source| Error::Start { program: "a listener on 127.0.0.1".to_owned(), source })
+impl Ports {
+    /// Takes two free ports.
+    ///
+    /// # Errors
+    /// When the system has none.
+    pub fn take() -> Result<Self> {
+        let take = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(no_port);
+        Ok(Self { metrics: take()?, health: take()? })
     }
 
-    fn address(&self) -> String {
-        self.0.local_addr().map_or_else(|_| "127.0.0.1:0".to_owned(), |address| address.to_string())
+    /// The flags that tell the operator.
+    ///
+    /// # Errors
+    /// When the system does not tell which ports they are.
+    pub fn flags(&self) -> Result<[String; 2]> {
+        let metrics = self.metrics.local_addr().map_err(no_port)?;
+        Ok([format!("--metrics-bind-address={metrics}"), format!("--health-probe-bind-address={}", self.health()?)])
     }
+
+    fn health(&self) -> Result<SocketAddr> {
+        self.health.local_addr().map_err(no_port)
+    }
+}
+
+fn no_port(source: std::io::Error) -> Error {
+    Error::Start { program: "a listener on 127.0.0.1".to_owned(), source }
 }
 
 /// The last lines of a log, for whoever has to find out what went wrong.

@@ -77,7 +77,7 @@ fn one_after_the_other(available: Option<u64>) -> String {
 async fn cargo(folder: &Path, remark: Option<&str>) -> Result<Took> {
     let guard = Guard::new(&std::env::temp_dir(), "gaap-demo-build").await?;
     let mut command = guard.command("cargo", Path::new("sh"));
-    command.args(["-c", CARGO]).arg(guard.folder().join("cargo")).args(["build", "--workspace"]);
+    command.args(["-c", CARGO]).arg(guard.folder().join("cargo")).args(["build", "--locked", "--workspace"]);
     command.args(NAMES.map(|name| format!("--bin={name}")));
     command.env("CARGO_TERM_PROGRESS_WHEN", "never").env("CARGO_TERM_COLOR", "never");
     command.stdout(Stdio::null()).stderr(Stdio::piped());

@@ -6,12 +6,12 @@ use control_plane::Position;
 use serde_json::Value;
 
 use crate::error::{Result, promise};
-use crate::operator::{Operator, Preparation};
+use crate::operator::{Files, Operator, Ports};
 use crate::patience::until;
 use crate::programs::Programs;
 use crate::received::{Destruction, HEADER, Received, destroyed_once, rows};
 use crate::screen::Screen;
-use crate::simulator::{Proxy, SECRET_ID, SECRET_KEY, Simulator, answer_lost, stale_after_accept};
+use crate::simulator::{Proxy, Simulator, answer_lost, stale_after_accept};
 use crate::terminal::Terminal;
 
 /// How many steps there are.
@@ -37,7 +37,6 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub struct Cast {
     simulator: Simulator,
     operator: Operator,
-    prepared: Preparation,
 }
 
 /// A resource of deploy/samples.
@@ -59,7 +58,8 @@ const REPEATED: Sample = Sample { name: "edge-jp", proxy: "link-sim00004", force
 pub fn open(screen: &Screen) -> Result<()> {
     screen.print("gaap-operator: deleting a GaapProxy resource destroys its proxy in the cloud, exactly once.")?;
     screen.print("Real: etcd, kube-apiserver with RBAC, kubectl, helm, the operator. Simulated: the cloud alone.")?;
-    screen.step(1, "Start etcd and kube-apiserver on 127.0.0.1; all settings are those of the test suite")
+    screen.step(1, "Start etcd and kube-apiserver on 127.0.0.1, with RBAC and an audit log")?;
+    screen.say("Changed: etcd does not wait for the disk, for its data goes with the demo.")
 }
 
 /// Everything from the running API server to the last deletion.
@@ -70,13 +70,13 @@ pub async fn tell(terminal: &Terminal<'_>, programs: &Programs) -> Result<Cast> 
     terminal.kubectl(&["version"]).await?;
     let simulator = start_cloud(terminal, programs).await?;
     install(terminal).await?;
-    let (operator, prepared) = start_operator(terminal, programs, &simulator).await?;
+    let operator = start_operator(terminal, programs, &simulator).await?;
     apply_samples(terminal).await?;
     delete_one(terminal, &simulator).await?;
     delete_with_a_lost_answer(terminal, &simulator).await?;
     delete_with_a_lost_answer_and_late_reads(terminal, &simulator).await?;
     retain(terminal, &simulator).await?;
-    Ok(Cast { simulator, operator, prepared })
+    Ok(Cast { simulator, operator })
 }
 
 async fn start_cloud(terminal: &Terminal<'_>, programs: &Programs) -> Result<Simulator> {
@@ -95,11 +95,12 @@ async fn install(terminal: &Terminal<'_>) -> Result<()> {
     screen.step(3, "Install the chart: CRD, ServiceAccount, RBAC, Deployment")?;
     screen.say("Changed: replicaCount=0, because this cluster has no node that could run a pod.")?;
     terminal.kubectl(&["create", "namespace", NAMESPACE]).await?;
-    let id = format!("--from-literal=secretId={SECRET_ID}");
-    let key = format!("--from-literal=secretKey={SECRET_KEY}");
-    terminal.kubectl(&["create", "secret", "generic", SECRET, "-n", NAMESPACE, &id, &key]).await?;
+    let files = Files::of(terminal.guard);
+    files.write_credentials()?;
+    let files = format!("--from-file={}", files.credentials.display());
+    terminal.kubectl(&["create", "secret", "generic", SECRET, "-n", NAMESPACE, &files]).await?;
     let secret = format!("credentials.existingSecret={SECRET}");
-    let settings = ["--set", "replicaCount=0", "--set", &secret];
+    let settings = ["--set", "replicaCount=0", "--set", &secret, "--hide-notes"];
     terminal
         .helm(&[&["install", RELEASE, "deploy/helm/gaap-operator", "-n", NAMESPACE], &settings[..]].concat())
         .await?;
@@ -107,35 +108,35 @@ async fn install(terminal: &Terminal<'_>) -> Result<()> {
     terminal.kubectl(&served).await
 }
 
-async fn start_operator(
-    terminal: &Terminal<'_>,
-    programs: &Programs,
-    simulator: &Simulator,
-) -> Result<(Operator, Preparation)> {
+async fn start_operator(terminal: &Terminal<'_>, programs: &Programs, simulator: &Simulator) -> Result<Operator> {
     let screen = terminal.screen;
     screen
         .step(4, "Run the operator outside the cluster, with the rights of the chart's ServiceAccount and no others")?;
-    let prepared = Preparation::make(terminal.plane, terminal.guard, NAMESPACE, RELEASE).await?;
-    let kubeconfig = prepared.kubeconfig.display().to_string();
+    let files = Files::of(terminal.guard);
+    files.write_kubeconfig(terminal.plane, NAMESPACE, RELEASE).await?;
+    let kubeconfig = files.kubeconfig.display().to_string();
     screen.say("Its kubeconfig holds a token of the ServiceAccount, from the TokenRequest API:")?;
     let identity =
         ["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}{\"\\n\"}", "--kubeconfig", &kubeconfig];
     terminal.kubectl(&identity).await?;
-    let flags = [
+    let ports = Ports::take()?;
+    let mut flags = vec![
         format!("--gaap-endpoint={}", simulator.url()),
         "--allow-insecure-endpoint".to_owned(),
-        format!("--credentials-dir={}", prepared.credentials.display()),
+        format!("--credentials-dir={}", files.credentials.display()),
         "--destroy-poll=1s".to_owned(),
         "--absence-spacing=1s".to_owned(),
     ];
-    screen.say("Changed: the endpoint, and plain http allowed for it; --destroy-poll 1s and --absence-spacing 1s")?;
-    screen
-        .say("(both 5s), so that you need not wait. --minimum-age (2m), pace and time limits have their defaults.")?;
-    screen.command(&format!("KUBECONFIG={kubeconfig} gaap-operator run \\"))?;
-    screen.output(&format!("    {}", flags.join(" ")))?;
-    let operator = Operator::start(terminal.guard, &programs.operator, &prepared, &flags).await?;
+    flags.extend(ports.flags()?);
+    screen.say(
+        "Changed: endpoint and addresses; --destroy-poll 1s and --absence-spacing 1s (both 5s), to save you time.",
+    )?;
+    screen.say("Not changed: --minimum-age, --settle-time, pace and time limits.")?;
+    let shown: Vec<&str> = std::iter::once("run").chain(flags.iter().map(String::as_str)).collect();
+    terminal.type_in(&format!("KUBECONFIG={kubeconfig} gaap-operator"), &shown)?;
+    let operator = Operator::start(terminal.guard, &programs.operator, &files, &flags, ports).await?;
     screen.say("Its /readyz says: ok.")?;
-    Ok((operator, prepared))
+    Ok(operator)
 }
 
 async fn apply_samples(terminal: &Terminal<'_>) -> Result<()> {
@@ -154,7 +155,10 @@ async fn delete_one(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<()
     tokio::try_join!(deletion, look_meanwhile(terminal, &EDGE))?;
     let destruction = show_and_judge(terminal, simulator, before, &EDGE).await?;
     promise(destruction.requests == 1, || format!("nothing failed, yet {} requests were sent", destruction.requests))?;
-    terminal.screen.say("One request, one destroyed proxy; then two looks in a row that did not find it.")
+    terminal
+        .screen
+        .say("One request, one destroyed proxy; then two looks in a row that did not find it. The events say so:")?;
+    terminal.kubectl(&["events", "--for", "gaapproxy/edge-sg"]).await
 }
 
 /// What somebody else sees while kubectl waits. On a machine so slow that the moment is missed, nothing is shown.
@@ -212,9 +216,8 @@ async fn delete_with_a_lost_answer_and_late_reads(terminal: &Terminal<'_>, simul
     promise(destruction.first_answer_lost && destruction.requests > 1, || {
         format!("the request was to be repeated after a lost answer, and there are {}", destruction.requests)
     })?;
-    screen.say(format!("All {} requests carry the ClientToken", destruction.requests))?;
-    screen.say(format!("{}:", destruction.client_token))?;
-    screen.say("the cloud knew the repeat by it and destroyed once.")
+    screen.say(format!("{} requests, one ClientToken: {}", destruction.requests, destruction.client_token))?;
+    screen.say("The cloud knew the repeat by it, and destroyed once.")
 }
 
 /// Shows what the cloud received about the proxy of a deleted resource, and checks that it went as it must.
@@ -312,12 +315,12 @@ pub fn invite(terminal: &Terminal<'_>, cast: &Cast) -> Result<()> {
     screen.command(&format!("export KUBECONFIG={}", terminal.plane.admin_kubeconfig().display()))?;
     screen.command(&format!("export PATH={}/bin:$PATH", terminal.guard.folder().display()))?;
     screen.command("kubectl get gaapproxies")?;
-    screen.say(format!(
-        "{}, link-sim00005 and link-sim00006 are yours. What the cloud has and has received:",
-        KEPT.proxy
-    ))?;
+    screen.say(format!("{}, link-sim00005 and link-sim00006 are yours:", KEPT.proxy))?;
+    screen.command("sed s/00001/00005/ deploy/samples/edge-sg.yaml | kubectl apply -f -")?;
+    screen.command("kubectl delete gaap edge-sg")?;
+    screen.say("What the cloud has, and what it has received:")?;
     screen.command(&format!("curl {}/_sim/proxies", cast.simulator.url()))?;
     screen.command(&format!("curl {}/_sim/requests", cast.simulator.url()))?;
-    screen.say(format!("What the operator says: {}", cast.prepared.log.display()))?;
+    screen.say(format!("What the operator says: {}", Files::of(terminal.guard).log.display()))?;
     screen.say("Ctrl-C ends all of it.")
 }

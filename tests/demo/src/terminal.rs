@@ -67,8 +67,16 @@ impl<'a> Terminal<'a> {
         Ok(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
     }
 
+    /// Shows a command that is run in another way.
+    ///
+    /// # Errors
+    /// When nobody reads the output.
+    pub fn type_in(&self, tool: &str, arguments: &[&str]) -> Result<()> {
+        self.screen.command(&folded(&typed(tool, arguments)))
+    }
+
     async fn show(&self, tool: &str, arguments: &[&str], program: &Path, like: &Command) -> Result<()> {
-        self.screen.command(&typed(tool, arguments))?;
+        self.type_in(tool, arguments)?;
         let (name, mut command) = self.command(tool, program, like)?;
         command.args(arguments);
         let (succeeded, status, output) = self.limited(tool, arguments, self.run(tool, command)).await?;
@@ -142,6 +150,21 @@ fn typed(tool: &str, arguments: &[&str]) -> String {
     std::iter::once(tool.to_owned()).chain(quoted).collect::<Vec<_>>().join(" ")
 }
 
+/// A line as typed, continued with backslashes before flags where it is too long to read.
+fn folded(line: &str) -> String {
+    const WIDTH: usize = 110;
+    let mut lines = vec![String::new()];
+    for part in line.split(" -").enumerate().map(|(n, part)| if n == 0 { part.to_owned() } else { format!("-{part}") })
+    {
+        match lines.last_mut() {
+            Some(last) if last.is_empty() => *last = part,
+            Some(last) if last.len() + part.len() < WIDTH => *last = format!("{last} {part}"),
+            _ => lines.push(part),
+        }
+    }
+    lines.join(" \\\n      ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,5 +173,13 @@ mod tests {
     fn a_shown_command_can_be_typed() {
         assert_eq!(typed("kubectl", &["delete", "gaapproxy", "edge-sg"]), "kubectl delete gaapproxy edge-sg");
         assert_eq!(typed("kubectl", &["-o", "jsonpath={.spec}"]), "kubectl -o 'jsonpath={.spec}'");
+    }
+
+    #[test]
+    fn a_long_command_goes_on_in_the_next_line_and_keeps_flags_whole() {
+        let value = "v".repeat(60);
+        let line = folded(&format!("helm install a b-c --set {value} --set {value} -n d"));
+        assert_eq!(line, format!("helm install a b-c --set {value} \\\n      --set {value} -n d"));
+        assert_eq!(folded("kubectl version"), "kubectl version");
     }
 }

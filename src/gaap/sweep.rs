@@ -1,0 +1,216 @@
+//! Looking at proxies: many questions, few calls.
+//!
+//! A lone question goes at once. Questions that come while a call is under way gather and go together, up to 100 ids
+//! a call, so that the number of calls follows the time a call takes and no window has to be waited out. A question
+//! is answered only by a call that began after it: what was asked after a destroy must not be answered from before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::gaap::api::DescribeAnswer;
+use crate::gaap::client::Client;
+use crate::gaap::codes::Class;
+use crate::gaap::error::{Action, CallError, ErrorKind};
+use crate::gaap::gather::{self, Gather};
+use crate::gaap::identity::Identity;
+use crate::gaap::proxy::{Account, Proxy, ProxyId};
+use crate::gaap::session::{Session, SessionState};
+use crate::process::clock::Clock;
+
+/// What the cloud says of one proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It is there.
+    Present(Box<Proxy>),
+    /// It is not there: a complete answer without it, or a "not found" to a question for this id alone.
+    Absent,
+    /// No usable answer: says nothing about the proxy.
+    Failed(CallError),
+}
+
+type Found = (Look, Option<Account>);
+
+struct Question {
+    id: ProxyId,
+    answer: oneshot::Sender<Found>,
+}
+
+/// Questions on their way to the task. Who asks beyond that waits.
+const QUEUE: usize = 1_024;
+/// Calls under way at most. More than one only when one is slow.
+const CALLS: usize = 4;
+/// A call that takes longer does not make later questions wait for it.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Asks for proxies on behalf of everybody. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    questions: mpsc::Sender<Question>,
+}
+
+impl Sweep {
+    /// Starts the task; it ends with `cancel`.
+    pub fn spawn(client: Client, identity: Identity, clock: Arc<dyn Clock>, cancel: CancellationToken) -> Self {
+        let (questions, receiver) = mpsc::channel(QUEUE);
+        let sweeper = Sweeper {
+            client,
+            identity,
+            clock,
+            receiver,
+            waiting: Gather::default(),
+            calls: FuturesUnordered::new(),
+            last_start: None,
+        };
+        tokio::spawn(async move { cancel.run_until_cancelled(sweeper.run()).await });
+        Self { questions }
+    }
+
+    /// Looks at one proxy, in a call that begins after this one. The account is the one that answered; none when
+    /// nobody could be asked.
+    pub async fn look(&self, id: ProxyId) -> Found {
+        let ending = || (Look::Failed(CallError::local(Action::DescribeProxies, ErrorKind::ShuttingDown)), None);
+        let (answer, found) = oneshot::channel();
+        match self.questions.send(Question { id, answer }).await {
+            Ok(()) => found.await.unwrap_or_else(|_| ending()),
+            Err(_) => ending(),
+        }
+    }
+}
+
+type Asker = oneshot::Sender<Found>;
+type Batch = gather::Batch<Asker>;
+type Done = (Batch, Session, Result<DescribeAnswer, CallError>);
+
+struct Sweeper {
+    client: Client,
+    identity: Identity,
+    clock: Arc<dyn Clock>,
+    receiver: mpsc::Receiver<Question>,
+    /// Questions that no call has taken up.
+    waiting: Gather<Asker>,
+    calls: FuturesUnordered<BoxFuture<'static, Done>>,
+    last_start: Option<Duration>,
+}
+
+impl Sweeper {
+    async fn run(mut self) {
+        loop {
+            while self.waiting.len() < QUEUE
+                && let Ok(Question { id, answer }) = self.receiver.try_recv()
+            {
+                self.waiting.ask(id, answer);
+            }
+            let patience = self.start_due();
+            tokio::select! {
+                question = self.receiver.recv(), if self.waiting.len() < QUEUE => match question {
+                    Some(Question { id, answer }) => self.waiting.ask(id, answer),
+                    // Nobody is left who could ask, or wait for an answer.
+                    None => return,
+                },
+                Some((batch, session, result)) = self.calls.next() => self.finish(batch, &session, result),
+                () = sleep(patience.unwrap_or(PATIENCE)), if patience.is_some() => {}
+            }
+        }
+    }
+
+    /// Starts what may start now; tells how long to wait if something waits for a slow call only.
+    fn start_due(&mut self) -> Option<Duration> {
+        loop {
+            if self.waiting.is_empty() || self.calls.len() >= CALLS {
+                return None;
+            }
+            let now = self.clock.now().monotonic;
+            if let Some(begun) = self.last_start.filter(|_| !self.calls.is_empty()) {
+                let left = PATIENCE.saturating_sub(now.saturating_sub(begun));
+                if !left.is_zero() {
+                    return Some(left);
+                }
+            }
+            if let Some(batch) = self.waiting.next(now, |asker| !asker.is_closed()) {
+                self.start(batch, now);
+            }
+        }
+    }
+
+    fn start(&mut self, batch: Batch, now: Duration) {
+        let session = match self.identity.current() {
+            SessionState::Ready(session) => session,
+            state => {
+                let error = no_session(state);
+                return answer_all(batch, None, |_| Look::Failed(error.clone()));
+            }
+        };
+        self.last_start = Some(now);
+        let client = self.client.clone();
+        self.calls.push(Box::pin(async move {
+            let ids = ids(&batch);
+            let result = client.describe_proxies(&session, &ids).await;
+            (batch, session, result)
+        }));
+    }
+
+    fn finish(&mut self, batch: Batch, session: &Session, result: Result<DescribeAnswer, CallError>) {
+        let account = Some(session.account());
+        match result {
+            Ok(answer) => {
+                let asked = ids(&batch);
+                answer_all(batch, account, |id| look(&answer, &asked, id));
+            }
+            Err(error) if error.class() == Class::Gone && batch.len() > 1 => self.waiting.halve(batch),
+            Err(error) if error.class() == Class::Gone => {
+                let now = self.clock.now().monotonic;
+                ids(&batch).into_iter().for_each(|id| self.waiting.not_found(id, now));
+                answer_all(batch, account, |_| Look::Absent);
+            }
+            Err(error) => answer_all(batch, account, |_| Look::Failed(error.clone())),
+        }
+    }
+}
+
+fn ids(batch: &Batch) -> Vec<ProxyId> {
+    batch.iter().map(|(id, _)| id.clone()).collect()
+}
+
+fn look(answer: &DescribeAnswer, asked: &[ProxyId], id: &ProxyId) -> Look {
+    match answer.look(asked, id) {
+        Ok(Some(proxy)) => Look::Present(Box::new(proxy.clone())),
+        Ok(None) => Look::Absent,
+        Err(detail) => Look::Failed(CallError {
+            action: Action::DescribeProxies,
+            kind: ErrorKind::Unreadable { detail },
+            request_id: Some(answer.request_id.clone()),
+        }),
+    }
+}
+
+fn answer_all(batch: Batch, account: Option<&Account>, look: impl Fn(&ProxyId) -> Look) {
+    for (id, answers) in batch {
+        let look = look(&id);
+        for answer in answers {
+            // Who no longer waits does not need the answer.
+            let _ = answer.send((look.clone(), account.cloned()));
+        }
+    }
+}
+
+fn no_session(state: SessionState) -> CallError {
+    match state {
+        SessionState::Refused(error) | SessionState::Unreachable(error) => error,
+        SessionState::Missing(detail) => {
+            CallError::local(Action::DescribeProxies, ErrorKind::CredentialsMissing { detail })
+        }
+        SessionState::Waiting | SessionState::Ready(_) => {
+            CallError::local(Action::DescribeProxies, ErrorKind::AccountUnknown)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
