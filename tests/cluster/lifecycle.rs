@@ -1,6 +1,6 @@
 //! From `kubectl apply` to the end of the proxy, as a user sees it.
 
-use crate::harness::{PROXY, World, in_both_modes};
+use crate::harness::{PROXY, Side, World, Write, in_both_modes};
 
 #[tokio::test]
 async fn a_running_proxy_is_adopted_and_deleting_its_resource_destroys_it_exactly_once() {
@@ -20,4 +20,17 @@ async fn a_running_proxy_is_adopted_and_deleting_its_resource_destroys_it_exactl
         world.finish().await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_operator_behind_a_gate_works_as_one_without() {
+    let world = World::build("gate").gate().start().await;
+    world.create("edge", PROXY).await;
+    let hold = world.gate().hold(Write::Status, Side::After);
+    hold.reached().await;
+    drop(hold);
+    world.available("edge").await;
+    world.delete("edge").await;
+    world.gone("edge").await;
+    world.finish().await;
 }

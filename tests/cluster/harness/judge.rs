@@ -41,6 +41,7 @@ impl World {
         self.judge_permissions(&audit);
         let requests: Vec<Value> = self.requests().iter().map(|entry| serde_json::to_value(entry).unwrap()).collect();
         let verdict = oracle::judge(&audit, &requests, &self.context());
+        println!("{}: {verdict}", self.name);
         assert!(verdict.is_clean(), "{}: the oracle says\n{verdict}", self.name);
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use control_plane::Position;
 use futures::future::join_all;
-use gaap_simulator::{AbsentAnswer, Config, Control, DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY, ProxySpec, Settings, Simulator};
+use gaap_simulator::{AbsentAnswer, Config, Control, DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY, Settings, Simulator};
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::OwnedSemaphorePermit;
@@ -279,10 +279,12 @@ impl Build {
 
 /// Runs a test in a world of each kind, side by side: absent ids left out, and answered with an error.
 pub async fn in_both_modes(name: &str, test: impl AsyncFn(World)) {
-    join_all(BOTH.map(|absent| {
-        let test = &test;
-        async move { test(World::build(&format!("{name}-{absent:?}")).absent(absent).start().await).await }
-    }))
+    let test = &test;
+    let run = async |absent: AbsentAnswer| {
+        let world = World::build(&format!("{name} {absent:?}")).absent(absent);
+        test(world.start().await).await;
+    };
+    join_all(BOTH.map(run))
     .await;
 }
 
@@ -306,8 +308,8 @@ fn plain_kubeconfig(server: &str) -> String {
 
 /// A name for a namespace.
 fn slug(name: &str) -> String {
-    let letters = name.to_lowercase().chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' });
-    let name: String = letters.take(40).collect();
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };
+    let name: String = name.chars().map(plain).take(40).collect();
     name.trim_matches('-').to_owned()
 }
 
