@@ -15,4 +15,8 @@
 
 mod harness;
 
+mod input;
 mod lifecycle;
+mod never_seen;
+mod recreate;
+mod retain;

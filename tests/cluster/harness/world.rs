@@ -67,6 +67,7 @@ pub struct Build {
     environment: Vec<(String, String)>,
     settings: Settings,
     proxies: u32,
+    second_namespace: bool,
     watch_all: bool,
     credentials: bool,
     gate: bool,
@@ -89,6 +90,7 @@ impl World {
             environment: Vec::new(),
             settings: Settings { destroy_duration_ms: 700, ..Settings::default() },
             proxies: 4,
+            second_namespace: false,
             watch_all: false,
             credentials: true,
             gate: false,
@@ -99,6 +101,11 @@ impl World {
     /// Its namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// The second namespace, for a world built with one.
+    pub fn second_namespace(&self) -> &str {
+        self.namespaces.get(1).expect("a world built with .second_namespace()")
     }
 
     /// Its control plane.
@@ -180,6 +187,12 @@ impl Build {
         self
     }
 
+    /// A second namespace, which the operator watches too. The helpers of [`World`] speak of the first.
+    pub fn second_namespace(mut self) -> Self {
+        self.second_namespace = true;
+        self
+    }
+
     /// The operator watches all namespaces. Only on a control plane of one's own: it would act in other worlds.
     pub fn watch_all(mut self) -> Self {
         self.watch_all = true;
@@ -215,7 +228,13 @@ impl Build {
         let name = format!("{}-{}", slug(&self.name), NUMBER.fetch_add(1, Ordering::Relaxed));
         let namespace = format!("{name}-{:04x}", std::process::id() % 0x10000);
         let since = cluster.plane().audit().position().unwrap();
-        cluster.kubectl(&["create", "namespace", &namespace]).await;
+        let mut namespaces = vec![namespace.clone()];
+        if self.second_namespace {
+            namespaces.push(format!("{namespace}-b"));
+        }
+        for namespace in &namespaces {
+            cluster.kubectl(&["create", "namespace", namespace]).await;
+        }
 
         let config = Config { proxies: self.proxies, settings: self.settings.clone(), ..Config::default() };
         let simulator = on_services(async { Simulator::start(config).await.unwrap() }).await;
@@ -236,7 +255,7 @@ impl Build {
             }
             false => None,
         };
-        let watched = if self.watch_all { Vec::new() } else { vec![namespace.clone()] };
+        let watched = if self.watch_all { Vec::new() } else { namespaces.clone() };
         let mut arguments: Vec<String> = watched.iter().map(|namespace| format!("--watch-namespace={namespace}")).collect();
         arguments.push(format!("--gaap-endpoint={}", simulator.url()));
         arguments.push("--allow-insecure-endpoint".to_owned());
@@ -254,7 +273,7 @@ impl Build {
         let (sight, watches) = Sight::begin(&client, &namespace);
         let world = World {
             name: self.name,
-            namespaces: vec![namespace.clone()],
+            namespaces,
             namespace,
             watched,
             cluster,
