@@ -1,0 +1,78 @@
+//! The end of every test: what the API server and the cloud saw, held against the promises.
+
+use gaap_simulator::{DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY, DEFAULT_UIN};
+use oracle::{Account, Context, parse_duration};
+use serde_json::Value;
+
+use super::patience::{LIMIT, until};
+use super::shared::{RELEASE, SYSTEM};
+use super::world::World;
+
+/// The user that the operator is for the API server.
+pub fn operator_user() -> String {
+    format!("system:serviceaccount:{SYSTEM}:{RELEASE}")
+}
+
+impl World {
+    /// Ends the operator and judges the promises from the audit log of the API server and the log of the cloud.
+    ///
+    /// # Panics
+    /// When a promise was broken, or RBAC denied a request of the operator.
+    pub async fn finish(mut self) {
+        self.judge().await;
+        self.finished = true;
+    }
+
+    async fn judge(&mut self) {
+        if self.operator.is_running() {
+            self.operator.terminate().await;
+        }
+        let faults: Vec<u64> = self.cloud().faults().iter().map(|report| report.id).collect();
+        for fault in faults {
+            self.cloud().remove_fault(fault);
+        }
+        until("the end of every request at the cloud", LIMIT, async || {
+            let open = self.requests().iter().filter(|entry| !entry.completed).count();
+            if open == 0 { Ok(()) } else { Err(format!("{open} open")) }
+        })
+        .await;
+        assert_eq!(self.cloud().dropped_requests(), 0, "the cloud's log is complete");
+        let audit = self.cluster.plane().settled_audit(self.since).await.unwrap();
+        self.judge_permissions(&audit);
+        let requests: Vec<Value> = self.requests().iter().map(|entry| serde_json::to_value(entry).unwrap()).collect();
+        let verdict = oracle::judge(&audit, &requests, &self.context());
+        println!("{}: {verdict}", self.name);
+        assert!(verdict.is_clean(), "{}: the oracle says\n{verdict}", self.name);
+    }
+
+    fn judge_permissions(&self, audit: &[Value]) {
+        // Every world's operator is the same user: one of another namespace belongs to another test.
+        let ours = |entry: &&&Value| {
+            entry["objectRef"]["namespace"].as_str().is_none_or(|namespace| self.namespaces.iter().any(|own| own == namespace))
+        };
+        let denied = oracle::denied(audit, &operator_user());
+        let denied: Vec<_> = denied.iter().filter(ours).collect();
+        assert!(denied.is_empty(), "{}: RBAC denied requests of the operator:\n{denied:#?}", self.name);
+    }
+
+    fn context(&self) -> Context {
+        let time = |flag: &str| {
+            let value = self.flags.iter().find(|(name, _)| name == flag).map(|(_, value)| value.as_str());
+            parse_duration(value.unwrap_or_else(|| panic!("{flag} is not set"))).unwrap()
+        };
+        Context {
+            operator_users: vec![operator_user()],
+            operator_starts: self.operator.starts(),
+            namespaces: self.namespaces.clone(),
+            watched_namespaces: self.watched.clone(),
+            absence_spacing: time("--absence-spacing"),
+            minimum_age: time("--minimum-age"),
+            settle_time: time("--settle-time"),
+            accounts: vec![Account { id: DEFAULT_UIN.to_owned(), endpoint: self.cloud_url() }],
+            secrets: vec![DEFAULT_SECRET_ID.into(), DEFAULT_SECRET_KEY.into()],
+            events: self.sight.raw_events(),
+            texts: vec![("operator log".to_owned(), self.operator.log())],
+            ..Context::default()
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What a test stands on.
+//!
+//! ```ignore
+//! let world = World::new("deleting destroys").await;           // namespace, cloud with proxies, ready operator
+//! world.create("edge", PROXY).await;                            // kubectl apply
+//! world.condition("edge", "Ready", "Available").await;          // await, under a limit, saying what was seen last
+//! world.delete("edge").await;                                   // kubectl delete --wait=false
+//! world.gone("edge").await;
+//! assert_eq!(world.destroys(PROXY).len(), 1);                   // what the cloud received
+//! world.finish().await;                                         // the oracle; a test without it fails
+//! ```
+//!
+//! `World::build("…")` sets flags, faults of the way to the API server (`gate`), a cloud that answers absent ids with an
+//! error, and so on. Times are short: see [`FLAGS`].
+
+#![allow(dead_code, unused_imports, reason = "what one test does not use, another may")]
+
+mod cloud;
+mod gate;
+mod judge;
+mod objects;
+mod operator;
+mod patience;
+mod serving;
+mod shared;
+mod sight;
+mod world;
+
+pub use gate::{Gate, Hold, Side, Write};
+pub use objects::manifest;
+pub use operator::{Operator, Signal};
+pub use sight::{Event, condition, headline};
+pub use patience::{LIMIT, until};
+pub use serving::Metrics;
+pub use shared::{Cluster, RELEASE, SYSTEM};
+pub use world::{BOTH, FLAGS, OTHER, PROXY, World, in_both_modes};

@@ -1,0 +1,172 @@
+//! What all worlds share: one control plane with the chart installed, a folder that is removed whatever happens, and
+//! turns, so that a loaded machine does not make every wait long.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use control_plane::{ControlPlane, Guard, Options, Position};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::runtime::Runtime;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+
+/// The release, and by it the ServiceAccount of the operator.
+pub const RELEASE: &str = "gaap-operator";
+/// The namespace of the release.
+pub const SYSTEM: &str = "gaap-system";
+
+/// Worlds at work at the same time.
+const TURNS: usize = 4;
+
+static TURN: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(TURNS)));
+static SHARED: OnceCell<Arc<Cluster>> = OnceCell::const_new();
+static GUARD: OnceCell<Guard> = OnceCell::const_new();
+static SERVICES: OnceLock<Runtime> = OnceLock::new();
+
+/// A control plane with the chart of this repository installed.
+pub struct Cluster {
+    plane: ControlPlane,
+    start: Position,
+}
+
+impl Cluster {
+    /// The one that all worlds share (`GAAP_CONTROL_PLANE`, or one that ends with this process).
+    pub async fn shared() -> Arc<Self> {
+        let made = SHARED.get_or_init(|| async { Self::make(false).await });
+        made.await.clone()
+    }
+
+    /// One of its own, for a test that would disturb the others.
+    pub async fn own() -> Arc<Self> {
+        Self::make(true).await
+    }
+
+    async fn make(own: bool) -> Arc<Self> {
+        // The control plane lives on the runtime that started it, and that of a test ends with the test.
+        on_services(async move {
+            let options = Options { controllers: !own, ..Options::default() };
+            let plane = match own {
+                true => ControlPlane::start(options).await,
+                false => ControlPlane::attach_or_start(options).await,
+            };
+            let plane = plane.unwrap_or_else(|error| panic!("{error}"));
+            let start = plane.audit().position().unwrap();
+            let cluster = Self { plane, start };
+            cluster.install().await;
+            Arc::new(cluster)
+        })
+        .await
+    }
+
+    /// Installs CRD, ServiceAccount and RBAC as a user does. No pod: the operators are processes of the tests.
+    async fn install(&self) {
+        let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/helm/gaap-operator");
+        let mut helm = self.plane.helm();
+        helm.args(["upgrade", "--install", RELEASE]).arg(chart);
+        helm.args(["--namespace", SYSTEM, "--create-namespace", "--set", "replicaCount=0"]);
+        succeed(helm, None).await;
+        let mut kubectl = self.plane.kubectl();
+        kubectl.args(["wait", "--for=condition=Established", "crd/gaapproxies.gaap-operator.io", "--timeout=30s"]);
+        succeed(kubectl, None).await;
+    }
+
+    /// The control plane.
+    pub fn plane(&self) -> &ControlPlane {
+        &self.plane
+    }
+
+    /// Where the audit log stood before the chart was installed.
+    pub fn start(&self) -> Position {
+        self.start
+    }
+
+    /// Runs kubectl as the administrator and returns what it printed.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn kubectl(&self, arguments: &[&str]) -> String {
+        let mut command = self.plane.kubectl();
+        command.args(arguments);
+        succeed(command, None).await
+    }
+
+    /// `kubectl ARGUMENTS -f -` with this text.
+    pub async fn kubectl_with(&self, arguments: &[&str], text: &str) -> String {
+        let mut command = self.plane.kubectl();
+        command.args(arguments).args(["-f", "-"]);
+        succeed(command, Some(text)).await
+    }
+
+    /// Runs kubectl, which must fail, and returns what it complained about.
+    pub async fn kubectl_fails(&self, arguments: &[&str], text: Option<&str>) -> String {
+        let mut command = self.plane.kubectl();
+        command.args(arguments);
+        let (succeeded, said) = run(command, text).await;
+        assert!(!succeeded, "kubectl {arguments:?} was to fail, but said: {said}");
+        said
+    }
+
+    /// Runs helm as the administrator and returns what it printed.
+    pub async fn helm(&self, arguments: &[&str]) -> String {
+        let mut command = self.plane.helm();
+        command.args(arguments);
+        succeed(command, None).await
+    }
+}
+
+async fn succeed(command: Command, input: Option<&str>) -> String {
+    let shown = format!("{:?}", command.as_std());
+    let (succeeded, said) = run(command, input).await;
+    assert!(succeeded, "{shown} failed: {said}");
+    said
+}
+
+async fn run(mut command: Command, input: Option<&str>) -> (bool, String) {
+    let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap();
+    if let (Some(mut stdin), Some(text)) = (child.stdin.take(), input) {
+        stdin.write_all(text.as_bytes()).await.unwrap();
+    }
+    let output = child.wait_with_output().await.unwrap();
+    let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.push_str(&String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), said)
+}
+
+/// A turn: as many worlds as there are turns are at work.
+pub async fn turn() -> OwnedSemaphorePermit {
+    TURN.clone().acquire_owned().await.unwrap()
+}
+
+/// The folder of this test run and its watchdog: what is started through it ends with this process, also when that
+/// one is killed.
+pub async fn guard() -> &'static Guard {
+    let make = || async { on_services(async { Guard::new(&std::env::temp_dir(), "gaap-cluster").await.unwrap() }).await };
+    GUARD.get_or_init(make).await
+}
+
+/// Where servers live that serve more than one test, or must answer while a test computes.
+pub fn services() -> &'static Runtime {
+    SERVICES.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    })
+}
+
+/// Runs a future there.
+pub async fn on_services<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+    match services().spawn(future).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// A link to the operator inside the folder: the watchdog tells our processes from strangers by a path in there.
+pub async fn operator_program() -> PathBuf {
+    let link = guard().await.folder().join("gaap-operator");
+    if let Err(error) = std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_gaap-operator"), &link) {
+        assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists, "{error}");
+    }
+    link
+}

@@ -1,0 +1,22 @@
+//! The operator as it is shipped, on a real API server, with a simulated cloud.
+//!
+//! Each test is a world of its own (`harness::World`): a namespace, a cloud, an operator process that watches only
+//! this namespace. Every test ends with `world.finish()`, which holds what the API server and the cloud saw against
+//! the promises of docs/design.md. A failing test prints the operator's log and what the cloud received.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unwrap_in_result,
+    clippy::disallowed_methods,
+    reason = "this is a test: it may panic, and it measures real time"
+)]
+
+mod harness;
+
+mod input;
+mod lifecycle;
+mod never_seen;
+mod recreate;
+mod retain;
