@@ -63,6 +63,7 @@ async fn a_proxy_in_a_passing_state_is_waited_for_and_then_destroyed() {
         let opening = ProxySpec { then_status: Some("RUNNING".to_owned()), after_ms: Some(4_000), ..Default::default() };
         world.cloud().change_proxy(PROXY, &opening.status("OPENING")).unwrap();
         world.create("edge", PROXY).await;
+        world.condition("edge", "Ready", "Transitioning").await;
         world.delete("edge").await;
         let message = world.condition("edge", "Deleting", "WaitingForCloud").await;
         assert!(message.contains("OPENING"), "{message}");
@@ -79,6 +80,7 @@ async fn a_young_proxy_is_not_sent_before_the_minimum_age() {
     let young = ProxySpec { age_seconds: Some(112), ..ProxySpec::default() };
     let created = world.cloud().change_proxy(PROXY, &young).unwrap().create_time;
     world.create("edge", PROXY).await;
+    world.available("edge").await;
     world.delete("edge").await;
     let message = world.condition("edge", "Deleting", "TooYoung").await;
     assert!(message.contains("the request is made at 20"), "it says when: {message}");
