@@ -27,11 +27,15 @@ async fn a_running_proxy_is_adopted_and_deleting_its_resource_destroys_it_exactl
         assert_eq!((destroy.force, destroy.code.as_str()), (Some(0), "OK"));
         let token = destroy.client_token.as_deref().expect("a ClientToken");
         assert!(token.starts_with("gaap1-") && token.len() <= 64 && token.is_ascii(), "{token}");
-        let record = world.was("edge", "a status with the request", |object| object["status"]["destroy"].is_object()).await;
+        let record =
+            world.was("edge", "a status with the request", |object| object["status"]["destroy"].is_object()).await;
         let record = &record["status"]["destroy"];
         assert_eq!(record["clientToken"], token);
         assert_eq!(record["requestId"], destroy.request_id.as_str());
-        assert_eq!((&record["attempt"], &record["force"], &record["lastCode"]), (&json!(0), &json!(false), &json!("OK")));
+        assert_eq!(
+            (&record["attempt"], &record["force"], &record["lastCode"]),
+            (&json!(0), &json!(false), &json!("OK"))
+        );
 
         for (reason, kind) in [("Available", "Normal"), ("Destroying", "Normal"), ("Destroyed", "Normal")] {
             assert_eq!(world.event("edge", reason).await.kind, kind, "{reason}");
@@ -60,9 +64,11 @@ async fn a_closed_proxy_is_ready_and_is_destroyed_as_well() {
 #[tokio::test]
 async fn a_proxy_in_a_passing_state_is_waited_for_and_then_destroyed() {
     in_both_modes("passing", async |world: World| {
-        let opening = ProxySpec { then_status: Some("RUNNING".to_owned()), after_ms: Some(4_000), ..Default::default() };
+        let opening =
+            ProxySpec { then_status: Some("RUNNING".to_owned()), after_ms: Some(4_000), ..Default::default() };
         world.cloud().change_proxy(PROXY, &opening.status("OPENING")).unwrap();
         world.create("edge", PROXY).await;
+        world.condition("edge", "Ready", "Transitioning").await;
         world.delete("edge").await;
         let message = world.condition("edge", "Deleting", "WaitingForCloud").await;
         assert!(message.contains("OPENING"), "{message}");
@@ -79,6 +85,7 @@ async fn a_young_proxy_is_not_sent_before_the_minimum_age() {
     let young = ProxySpec { age_seconds: Some(112), ..ProxySpec::default() };
     let created = world.cloud().change_proxy(PROXY, &young).unwrap().create_time;
     world.create("edge", PROXY).await;
+    world.available("edge").await;
     world.delete("edge").await;
     let message = world.condition("edge", "Deleting", "TooYoung").await;
     assert!(message.contains("the request is made at 20"), "it says when: {message}");
@@ -139,7 +146,9 @@ async fn kubectl_shows_columns_short_names_category_and_explains() {
 
     let explained = world.kubectl(&["explain", "gaapproxies.spec.deletionPolicy"]).await;
     assert!(explained.contains("leaves the proxy alone"), "{explained}");
-    for field in ["gaapproxies", "gaapproxies.spec.proxyId", "gaapproxies.spec.force", "gaapproxies.status.destroy.attempt"] {
+    for field in
+        ["gaapproxies", "gaapproxies.spec.proxyId", "gaapproxies.spec.force", "gaapproxies.status.destroy.attempt"]
+    {
         let explained = world.kubectl(&["explain", field]).await;
         assert!(explained.contains("DESCRIPTION:") && !explained.contains("<empty>"), "{field}: {explained}");
     }
@@ -156,8 +165,11 @@ async fn a_deleted_resource_says_at_every_moment_what_it_waits_for() {
     world.delete("edge").await;
     world.gone("edge").await;
     assert_eq!(world.reasons("edge", "Deleting"), ["Destroying", "ConfirmingAbsence"]);
-    for object in world.history("edge").iter().filter(|object| object["status"]["conditions"].to_string().contains("Deleting")) {
-        let ready = object["status"]["conditions"].as_array().unwrap().iter().find(|entry| entry["type"] == "Ready").unwrap();
+    for object in
+        world.history("edge").iter().filter(|object| object["status"]["conditions"].to_string().contains("Deleting"))
+    {
+        let ready =
+            object["status"]["conditions"].as_array().unwrap().iter().find(|entry| entry["type"] == "Ready").unwrap();
         assert_eq!((&ready["status"], &ready["reason"]), (&json!("False"), &json!("Deleting")));
     }
     world.finish().await;

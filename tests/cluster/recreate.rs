@@ -3,7 +3,7 @@
 use gaap_simulator::{Fault, Kind, ProxySpec};
 use serde_json::json;
 
-use crate::harness::{OTHER, PROXY, Side, World, Write, in_both_modes, manifest, until, LIMIT};
+use crate::harness::{LIMIT, OTHER, PROXY, Side, World, Write, in_both_modes, manifest, until};
 
 const THIRD: &str = "link-sim00003";
 
@@ -153,10 +153,11 @@ async fn a_finalizer_stripped_by_hand_ends_the_matter_and_disturbs_no_other() {
 
     // From a live one it comes back: from the first moment a proxy is bound, the finalizer is stored.
     world.kubectl(&["patch", "gaap", "live", "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#]).await;
-    world.is("live", "with its finalizer again", |object| {
-        object["metadata"]["finalizers"] == json!(["gaap-operator.io/destroy"])
-    })
-    .await;
+    world
+        .is("live", "with its finalizer again", |object| {
+            object["metadata"]["finalizers"] == json!(["gaap-operator.io/destroy"])
+        })
+        .await;
 
     world.cloud().change_settings(|settings| settings.destroy_duration_ms = 300);
     world.delete("other").await;

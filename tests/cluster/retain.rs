@@ -88,7 +88,9 @@ async fn a_paused_resource_is_held_without_a_cloud_write_until_the_annotation_go
 #[tokio::test]
 async fn pausing_in_the_middle_of_a_deletion_stops_further_requests_at_once() {
     let world = World::new("paused late").await;
-    world.fault(Fault::new(Kind::Error).on("DestroyProxies").times(0).with(|with| with.code = Some("FailedOperation".into())));
+    world.fault(
+        Fault::new(Kind::Error).on("DestroyProxies").times(0).with(|with| with.code = Some("FailedOperation".into())),
+    );
     world.create("held", PROXY).await;
     world.available("held").await;
     world.delete("held").await;
@@ -144,7 +146,9 @@ async fn force_set_after_a_refusal_goes_at_once_as_another_request() {
 async fn force_taken_back_in_the_middle_of_a_deletion_is_never_sent_again() {
     let world = World::new("force taken back").await;
     world.cloud().change_proxy(PROXY, &bound()).unwrap();
-    world.fault(Fault::new(Kind::Error).on("DestroyProxies").with(|with| with.code = Some("UnsupportedOperation".into())));
+    world.fault(
+        Fault::new(Kind::Error).on("DestroyProxies").with(|with| with.code = Some("UnsupportedOperation".into())),
+    );
     world.create_with("careful", PROXY, json!({"force": true})).await;
     world.available("careful").await;
     world.delete("careful").await;

@@ -48,7 +48,9 @@ impl World {
     fn judge_permissions(&self, audit: &[Value]) {
         // Every world's operator is the same user: one of another namespace belongs to another test.
         let ours = |entry: &&&Value| {
-            entry["objectRef"]["namespace"].as_str().is_none_or(|namespace| self.namespaces.iter().any(|own| own == namespace))
+            entry["objectRef"]["namespace"]
+                .as_str()
+                .is_none_or(|namespace| self.namespaces.iter().any(|own| own == namespace))
         };
         let denied = oracle::denied(audit, &operator_user());
         let denied: Vec<_> = denied.iter().filter(ours).collect();

@@ -220,7 +220,10 @@ impl Build {
     /// Makes the world. With an operator, this waits until it is ready.
     pub async fn start(self) -> World {
         let turn = turn().await;
-        assert!(!self.watch_all || self.cluster.is_some(), "an operator for all namespaces needs a control plane of its own");
+        assert!(
+            !self.watch_all || self.cluster.is_some(),
+            "an operator for all namespaces needs a control plane of its own"
+        );
         let cluster = match &self.cluster {
             Some(cluster) => cluster.clone(),
             None => Cluster::shared().await,
@@ -256,7 +259,8 @@ impl Build {
             false => None,
         };
         let watched = if self.watch_all { Vec::new() } else { namespaces.clone() };
-        let mut arguments: Vec<String> = watched.iter().map(|namespace| format!("--watch-namespace={namespace}")).collect();
+        let mut arguments: Vec<String> =
+            watched.iter().map(|namespace| format!("--watch-namespace={namespace}")).collect();
         arguments.push(format!("--gaap-endpoint={}", simulator.url()));
         arguments.push("--allow-insecure-endpoint".to_owned());
         arguments.push(format!("--credentials-dir={}", credentials.display()));
@@ -303,8 +307,7 @@ pub async fn in_both_modes(name: &str, test: impl AsyncFn(World)) {
         let world = World::build(&format!("{name} {absent:?}")).absent(absent);
         test(world.start().await).await;
     };
-    join_all(BOTH.map(run))
-    .await;
+    join_all(BOTH.map(run)).await;
 }
 
 async fn admin(cluster: &Cluster) -> Client {
@@ -339,7 +342,12 @@ impl Drop for World {
         }
         if std::thread::panicking() {
             let log: Vec<String> = self.cloud().requests(0).iter().map(|entry| format!("{entry:?}")).collect();
-            eprintln!("=== {} (namespace {}): what the cloud received\n{}", self.name, self.namespace, last_lines(&log.join("\n"), 30));
+            eprintln!(
+                "=== {} (namespace {}): what the cloud received\n{}",
+                self.name,
+                self.namespace,
+                last_lines(&log.join("\n"), 30)
+            );
             eprintln!("=== the end of the operator's log\n{}\n===", last_lines(&self.operator.log(), 60));
         } else {
             assert!(self.finished, "{}: a test ends with world.finish().await", self.name);
