@@ -15,6 +15,8 @@
 
 mod harness;
 
+mod crash;
+mod errors;
 mod input;
 mod lifecycle;
 mod never_seen;
