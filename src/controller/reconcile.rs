@@ -80,8 +80,12 @@ impl Reconcile<'_> {
             let observation = observe(self.context, &self.resource, self.turn.is_some(), now);
             let decision = decide(&observation, now);
             self.account.note(&decision, &self.resource);
-            if !matches!(decision.step, Step::Prepare | Step::Destroy(_)) {
+            if !matches!(decision.step, Step::Destroy(_)) {
                 self.turn = None;
+            }
+            // Whoever only waits for an answer of the cloud keeps the place in line; with hundreds in line it would
+            // never come to the front again.
+            if matches!(decision.step, Step::Release(_)) || (decision.step == Step::Wait && decision.status.is_some()) {
                 self.context.queue.leave(&self.resource.uid);
             }
             match self.perform(decision, &observation.cloud).await? {
@@ -103,7 +107,7 @@ impl Reconcile<'_> {
                 act::look(self.context, &self.resource);
                 Ok(Next::Return(None))
             }
-            Step::Prepare => self.prepare(decision.status.as_ref()).await,
+            Step::Prepare { look_first } => self.prepare(look_first, decision.status.as_ref()).await,
             Step::Destroy(request) => Ok(self.destroy(&request, cloud).await),
             Step::StoreAttempt => {
                 if let Some(plan) = &decision.status {
@@ -137,7 +141,7 @@ impl Reconcile<'_> {
 
     /// Waits for the turn to send, then reads the resource from the API server: S1 wants that read right before the
     /// send, so nothing that can take long may come after it.
-    async fn prepare(&mut self, plan: Option<&Plan>) -> Result<Next, ActError> {
+    async fn prepare(&mut self, look_first: bool, plan: Option<&Plan>) -> Result<Next, ActError> {
         if self.context.shutdown.is_cancelled() {
             return Ok(Next::Return(None));
         }
@@ -147,6 +151,10 @@ impl Reconcile<'_> {
                 self.store(plan).await?;
             }
             return Ok(Next::Return(Some(pause)));
+        }
+        if look_first {
+            act::look(self.context, &self.resource);
+            return Ok(Next::Return(None));
         }
         let turn = tokio::select! {
             turn = self.context.cloud.client.pace().turn(gaap::Action::DestroyProxies) => turn,

@@ -43,7 +43,7 @@ impl Account {
         self.steps.push(match &decision.step {
             Step::AddFinalizer => "add-finalizer",
             Step::Look => "look",
-            Step::Prepare => "prepare",
+            Step::Prepare { .. } => "prepare",
             Step::StoreAttempt => "store-attempt",
             Step::Destroy(_) => "destroy",
             Step::Release(_) => "release",

@@ -22,7 +22,7 @@ pub struct SendQueue {
 }
 
 impl SendQueue {
-    /// Draws a ticket, or finds the one drawn before; returns how many are ahead at most.
+    /// Draws a ticket, or finds the one drawn before; returns how many are ahead.
     pub fn join(&self, uid: &str) -> u64 {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let ticket = match inner.tickets.get(uid) {
@@ -35,8 +35,8 @@ impl SendQueue {
                 ticket
             }
         };
-        let first = inner.line.keys().next().copied().unwrap_or(ticket);
-        ticket.saturating_sub(first)
+        // Counted, not subtracted: one that waits long at the front would make all numbers behind it look far away.
+        inner.line.range(..ticket).count() as u64
     }
 
     /// Gives the ticket back: sent, or nothing to send any more.
@@ -67,6 +67,8 @@ mod tests {
         assert_eq!([queue.join("a"), queue.join("b"), queue.join("a"), queue.join("c")], [0, 1, 0, 2]);
         queue.leave("a");
         assert_eq!([queue.join("b"), queue.join("c"), queue.join("a")], [0, 1, 2]);
+        queue.leave("c");
+        assert_eq!([queue.join("b"), queue.join("a")], [0, 1], "who left is not counted");
     }
 
     #[test]

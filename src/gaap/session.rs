@@ -101,3 +101,21 @@ impl AuthReports {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_report_on_earlier_credentials_says_nothing_of_the_present_ones() {
+        let reports = AuthReports::default();
+        reports.report(1);
+        timeout(Duration::from_secs(1), reports.on(2)).await.unwrap_err();
+        reports.report(2);
+        timeout(Duration::from_secs(1), reports.on(2)).await.unwrap();
+    }
+}

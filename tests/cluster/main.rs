@@ -15,4 +15,10 @@
 
 mod harness;
 
+mod crash;
+mod errors;
+mod input;
 mod lifecycle;
+mod never_seen;
+mod recreate;
+mod retain;

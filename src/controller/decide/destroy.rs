@@ -19,7 +19,7 @@ use crate::process::clock::Now;
 pub const CODE_ACCEPTED: &str = "OK";
 /// `lastCode` of a request whose token was known to the cloud.
 const CODE_DUPLICATED: &str = "FailedOperation.DuplicatedRequest";
-/// A look older than this is not enough to send on, however slow the polls are set.
+/// A look older than this is not enough to send on.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// The request that this resource makes now: a pure function of what is stored, so that the same request carries
@@ -82,14 +82,13 @@ pub(super) fn decide(
             return store(observation, account, proxy, message, Some(send.attempt.saturating_add(1)));
         }
     }
-    if now.monotonic.saturating_sub(look.answered) > timing.destroy_poll.min(LOOK_LIMIT).max(Duration::from_secs(1)) {
-        return ask(observation, now);
-    }
-    if observation.fresh {
-        Decision::step(Step::Destroy(request(resource)))
-    } else {
-        Decision {
-            step: Step::Prepare,
+    let stale = now.monotonic.saturating_sub(look.answered) > LOOK_LIMIT;
+    match (observation.fresh, stale) {
+        (true, false) => Decision::step(Step::Destroy(request(resource))),
+        (true, true) => ask(observation, now),
+        // A stale look is renewed only when the turn is near: hundreds that wait in line would all grow stale again.
+        (false, look_first) => Decision {
+            step: Step::Prepare { look_first },
             // Stored only when the turn is far off.
             status: Some(Plan::deleting(
                 seen_fields(observation, account, proxy),
@@ -98,7 +97,7 @@ pub(super) fn decide(
                 false,
             )),
             again: None,
-        }
+        },
     }
 }
 

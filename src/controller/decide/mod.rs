@@ -27,7 +27,10 @@ pub enum Step {
     /// Ask the cloud for the proxy.
     Look,
     /// Take the turn to send, then read the resource from the API server and decide again.
-    Prepare,
+    Prepare {
+        /// The last look is too old to send on: look again when the turn is near.
+        look_first: bool,
+    },
     /// Store the raised attempt; only then may it be used.
     StoreAttempt,
     /// Send this request.

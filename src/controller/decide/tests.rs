@@ -14,6 +14,8 @@ use crate::gaap::{Class, ProxyStatus};
 /// The process has been running for so many seconds when the deletion is noticed.
 const START: f64 = 1_000.0;
 
+const PREPARE: Step = Step::Prepare { look_first: false };
+
 fn at(seconds: f64) -> Now {
     let since_start = Duration::from_secs_f64(START + seconds);
     Now {
@@ -163,7 +165,7 @@ fn the_owner_waits_while_a_claimant_lives_and_names_it() {
     assert_eq!((step_reason(&decision), stalled(&decision)), (Reason::Conflict, true));
     assert!(decision.status.unwrap().headline().1.contains("other/young"));
     observation.claims.others = vec![claim("young", 2_000, true)];
-    assert_eq!(decide(&observation, at(0.0)).step, Step::Prepare);
+    assert_eq!(decide(&observation, at(0.0)).step, PREPARE);
 }
 
 #[test]
@@ -172,7 +174,7 @@ fn of_two_made_in_the_same_second_the_uid_decides() {
     observation.claims.others = vec![Claim { uid: "uid-0".into(), ..claim("twin", 1_000, true) }];
     assert!(matches!(decide(&observation, at(0.0)).step, Step::Release(Release::NotOwner { .. })));
     observation.claims.others = vec![Claim { uid: "uid-z".into(), ..claim("twin", 1_000, true) }];
-    assert_eq!(decide(&observation, at(0.0)).step, Step::Prepare);
+    assert_eq!(decide(&observation, at(0.0)).step, PREPARE);
 }
 
 #[test]
@@ -216,7 +218,7 @@ fn a_question_under_way_is_waited_for_and_a_lost_one_asked_again() {
 #[test]
 fn sending_needs_a_fresh_read_with_the_turn_in_hand() {
     let mut observation = running(0.0);
-    assert_eq!(decide(&observation, at(0.0)).step, Step::Prepare);
+    assert_eq!(decide(&observation, at(0.0)).step, PREPARE);
     observation.fresh = true;
     assert_eq!(decide(&observation, at(0.0)).step, Step::Destroy(request(&observation.resource)));
 }
@@ -224,8 +226,9 @@ fn sending_needs_a_fresh_read_with_the_turn_in_hand() {
 #[test]
 fn an_old_look_is_not_enough_to_send_on() {
     let mut observation = running(0.0);
+    assert_eq!(decide(&observation, at(10.1)).step, Step::Prepare { look_first: true });
     observation.fresh = true;
-    assert_eq!(decide(&observation, at(5.1)).step, Step::Look);
+    assert_eq!(decide(&observation, at(10.1)).step, Step::Look);
 }
 
 #[test]
@@ -260,7 +263,7 @@ fn every_stable_state_is_destroyed() {
     for state in [ProxyStatus::Running, ProxyStatus::Closed, ProxyStatus::Isolated, ProxyStatus::CreateFailed] {
         let mut observation = deleting();
         observation.memory.record_look(present(0.0, state));
-        assert_eq!(decide(&observation, at(0.0)).step, Step::Prepare);
+        assert_eq!(decide(&observation, at(0.0)).step, PREPARE);
     }
 }
 
@@ -295,7 +298,7 @@ fn a_young_proxy_is_waited_for_without_a_call() {
     let decision = decide(&observation, at(0.0));
     assert_eq!(step_reason(&decision), Reason::TooYoung);
     assert_eq!(decision.again, Some(Duration::from_secs(20)));
-    assert_eq!(decide(&observation, at(20.0)).step, Step::Look, "then a new look before the request");
+    assert_eq!(decide(&observation, at(20.0)).step, Step::Prepare { look_first: true }, "then a new look");
 }
 
 #[test]

@@ -313,6 +313,19 @@ async fn secrets_are_in_no_log_at_trace_and_in_no_error_even_if_the_cloud_echoes
     }
 }
 
+#[tokio::test]
+async fn what_authorises_a_request_is_marked_as_sensitive() {
+    let url = Url::parse("http://127.0.0.1:9").unwrap();
+    let temporary = Credentials::new("AKIDtmp00001".into(), "keytmp00001".into(), Some("tok-tmp-1".into())).unwrap();
+    let client = client(&url);
+    let endpoint = client.endpoint_of(Action::DestroyProxies);
+    let (headers, _) = client.headers(Action::DestroyProxies, endpoint, &temporary, 1, b"{}").unwrap();
+    for (name, value) in &headers {
+        assert_eq!(value.is_sensitive(), ["authorization", "x-tc-token"].contains(&name.as_str()), "{name}");
+    }
+    assert_eq!(headers.len(), 9);
+}
+
 #[test]
 fn a_setting_that_cannot_work_is_named() {
     let url = Url::parse("https://gaap.tencentcloudapi.com").unwrap();

@@ -82,6 +82,9 @@ fn a_swapped_secret_is_read_as_a_whole() {
     assert_eq!(source.load().unwrap().secret_key(), "sekretone");
     symlink("..2", guard.path().join("..tmp")).unwrap();
     fs::rename(guard.path().join("..tmp"), guard.path().join("..data")).unwrap();
+    // As a reader in the middle of a swap would find it.
+    fs::remove_file(guard.path().join("secretKey")).unwrap();
+    symlink("..1/secretKey", guard.path().join("secretKey")).unwrap();
     let credentials = source.load().unwrap();
     assert_eq!((credentials.secret_id(), credentials.secret_key()), ("AKIDtwo", "sekrettwo"));
 }

@@ -4,6 +4,7 @@
 //! The operator speaks plain HTTP to it, and it speaks to the API server as the operator's ServiceAccount, so RBAC
 //! and audit see what they would see without it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -60,9 +61,20 @@ impl Write {
 #[derive(Default)]
 struct Holds {
     wanted: Vec<(u64, Write, Side)>,
-    reached: Vec<u64>,
+    reached: BTreeMap<u64, Fate>,
     next: u64,
-    watches_silent: bool,
+    /// Watches that were opened before this many silences are silent.
+    silences: u64,
+}
+
+/// What becomes of a held request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Held,
+    GoesOn,
+    Lost,
+    /// The caller hung up, or the request came to its end.
+    Ended,
 }
 
 #[derive(Clone)]
@@ -116,11 +128,10 @@ impl Gate {
         Hold { gate: self, number, what: format!("{write:?} held {side:?}") }
     }
 
-    /// From now on nothing more comes through open watches and new ones, as when a firewall drops their packets.
-    /// Everything else goes through.
-    pub fn silence_watches(&self, silent: bool) {
-        self.shared.holds.lock().unwrap().watches_silent = silent;
-        self.shared.changed.send_modify(|version| *version += 1);
+    /// Nothing more comes through the watches that are open now, not even their end, as when a firewall forgets
+    /// their connections. New watches, and everything else, go through.
+    pub fn silence_open_watches(&self) {
+        self.shared.holds.lock().unwrap().silences += 1;
     }
 }
 
@@ -133,9 +144,25 @@ impl Drop for Gate {
 impl Hold<'_> {
     /// Waits until a request is held.
     pub async fn reached(&self) {
-        until(&self.what, LIMIT, async || {
-            let holds = self.gate.shared.holds.lock().unwrap();
-            if holds.reached.contains(&self.number) { Ok(()) } else { Err("no such request".to_owned()) }
+        self.fate(&self.what, |fate| fate.is_some()).await;
+    }
+
+    /// The request and its answer are lost: the caller gets 504 from the gate.
+    pub async fn lose(self) {
+        self.gate.shared.set(self.number, Fate::Lost);
+        self.fate("the end of a lost request", |fate| fate == Some(Fate::Ended)).await;
+    }
+
+    /// Waits until the caller has hung up, so that a request held before it arrived never will. To be called after
+    /// the caller was killed.
+    pub async fn abandoned(self) {
+        self.fate("the end of the caller of a held request", |fate| fate == Some(Fate::Ended)).await;
+    }
+
+    async fn fate(&self, what: &str, wanted: impl Fn(Option<Fate>) -> bool) {
+        until(what, LIMIT, async || {
+            let fate = self.gate.shared.holds.lock().unwrap().reached.get(&self.number).copied();
+            if wanted(fate) { Ok(()) } else { Err(format!("{fate:?}")) }
         })
         .await;
     }
@@ -143,33 +170,57 @@ impl Hold<'_> {
 
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
-        let mut holds = self.gate.shared.holds.lock().unwrap();
-        holds.wanted.retain(|(number, ..)| *number != self.number);
-        holds.reached.retain(|number| *number != self.number);
-        drop(holds);
-        self.gate.shared.changed.send_modify(|version| *version += 1);
+        self.gate.shared.holds.lock().unwrap().wanted.retain(|(number, ..)| *number != self.number);
+        self.gate.shared.set(self.number, Fate::GoesOn);
     }
 }
 
 impl Shared {
-    /// Takes the hold for this request, if there is one.
-    fn claim(&self, method: &Method, path: &str, body: &str, side: Side) -> Option<u64> {
-        let mut holds = self.holds.lock().unwrap();
-        let fits = |(_, write, where_): &(u64, Write, Side)| *where_ == side && write.is(method, path, body);
-        let place = holds.wanted.iter().position(fits)?;
-        let (number, ..) = holds.wanted.remove(place);
-        holds.reached.push(number);
-        Some(number)
+    fn set(&self, number: u64, fate: Fate) {
+        if let Some(entry) = self.holds.lock().unwrap().reached.get_mut(&number)
+            && *entry == Fate::Held
+        {
+            *entry = fate;
+        }
+        self.changed.send_modify(|version| *version += 1);
     }
 
-    async fn wait_while(&self, held: impl Fn(&Holds) -> bool) {
+    /// Holds this request if somebody wants that. False when it is to be lost.
+    async fn pass(&self, method: &Method, path: &str, body: &str, side: Side) -> bool {
+        let number = {
+            let mut holds = self.holds.lock().unwrap();
+            let fits = |(_, write, where_): &(u64, Write, Side)| *where_ == side && write.is(method, path, body);
+            let Some(place) = holds.wanted.iter().position(fits) else { return true };
+            let (number, ..) = holds.wanted.remove(place);
+            holds.reached.insert(number, Fate::Held);
+            number
+        };
+        let _end = End { shared: self, number };
+        let fate = || self.holds.lock().unwrap().reached.get(&number).copied();
         let mut changed = self.changed.subscribe();
-        while held(&self.holds.lock().unwrap()) {
-            if changed.changed().await.is_err() {
-                return;
-            }
+        while fate() == Some(Fate::Held) {
+            let _ = changed.changed().await;
         }
+        fate() != Some(Fate::Lost)
     }
+}
+
+/// Marks the end of a held request, also when its caller hangs up and the server drops it.
+struct End<'a> {
+    shared: &'a Shared,
+    number: u64,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.shared.holds.lock().unwrap().reached.insert(self.number, Fate::Ended);
+    }
+}
+
+fn lost(why: &str) -> Response<Body> {
+    let mut answer = Response::new(Body::from(why.to_owned()));
+    *answer.status_mut() = StatusCode::GATEWAY_TIMEOUT;
+    answer
 }
 
 async fn forward(State(shared): State<Shared>, request: Request<Body>) -> Response<Body> {
@@ -181,20 +232,17 @@ async fn forward(State(shared): State<Shared>, request: Request<Body>) -> Respon
     for name in [header::HOST, header::AUTHORIZATION, header::CONNECTION] {
         parts.headers.remove(name);
     }
-    if let Some(number) = shared.claim(&method, &path, &text, Side::Before) {
-        shared.wait_while(|holds| holds.reached.contains(&number)).await;
+    if !shared.pass(&method, &path, &text, Side::Before).await {
+        return lost("the gate lost the request");
     }
+    let opened = shared.holds.lock().unwrap().silences;
     let request = Request::from_parts(parts, kube::client::Body::from(body.to_vec()));
     let answer = match shared.client.send(request).await {
         Ok(answer) => answer,
-        Err(error) => {
-            let mut answer = Response::new(Body::from(error.to_string()));
-            *answer.status_mut() = StatusCode::BAD_GATEWAY;
-            return answer;
-        }
+        Err(error) => return lost(&error.to_string()),
     };
-    if let Some(number) = shared.claim(&method, &path, &text, Side::After) {
-        shared.wait_while(|holds| holds.reached.contains(&number)).await;
+    if !shared.pass(&method, &path, &text, Side::After).await {
+        return lost("the gate lost the answer");
     }
     let (mut parts, body) = answer.into_parts();
     // The server of the gate frames the answer itself.
@@ -205,13 +253,17 @@ async fn forward(State(shared): State<Shared>, request: Request<Body>) -> Respon
     if !is_watch {
         return Response::from_parts(parts, body);
     }
-    let chunks = body.into_data_stream().then(move |chunk| {
-        let shared = shared.clone();
+    let silent = move || shared.holds.lock().unwrap().silences > opened;
+    // The end of the watch is held back as well: a marker after the last chunk waits like any other.
+    let chunks = body.into_data_stream().map(Some).chain(futures::stream::once(async { None }));
+    let chunks = chunks.then(move |chunk| {
+        let silent = silent();
         async move {
-            shared.wait_while(|holds| holds.watches_silent).await;
+            if silent {
+                std::future::pending::<()>().await;
+            }
             chunk
         }
     });
-    // A watch that the API server ends stays open while the watches are silent: nobody tells that it ended.
-    Response::from_parts(parts, Body::from_stream(chunks))
+    Response::from_parts(parts, Body::from_stream(chunks.filter_map(async |chunk| chunk)))
 }

@@ -41,13 +41,16 @@ impl World {
         self.judge_permissions(&audit);
         let requests: Vec<Value> = self.requests().iter().map(|entry| serde_json::to_value(entry).unwrap()).collect();
         let verdict = oracle::judge(&audit, &requests, &self.context());
+        println!("{}: {verdict}", self.name);
         assert!(verdict.is_clean(), "{}: the oracle says\n{verdict}", self.name);
     }
 
     fn judge_permissions(&self, audit: &[Value]) {
         // Every world's operator is the same user: one of another namespace belongs to another test.
         let ours = |entry: &&&Value| {
-            entry["objectRef"]["namespace"].as_str().is_none_or(|namespace| self.namespaces.iter().any(|own| own == namespace))
+            entry["objectRef"]["namespace"]
+                .as_str()
+                .is_none_or(|namespace| self.namespaces.iter().any(|own| own == namespace))
         };
         let denied = oracle::denied(audit, &operator_user());
         let denied: Vec<_> = denied.iter().filter(ours).collect();

@@ -13,6 +13,8 @@
 //! `World::build("…")` sets flags, faults of the way to the API server (`gate`), a cloud that answers absent ids with an
 //! error, and so on. Times are short: see [`FLAGS`].
 
+#![allow(dead_code, unused_imports, reason = "what one test does not use, another may")]
+
 mod cloud;
 mod gate;
 mod judge;
@@ -25,8 +27,10 @@ mod sight;
 mod world;
 
 pub use gate::{Gate, Hold, Side, Write};
+pub use objects::manifest;
 pub use operator::{Operator, Signal};
 pub use patience::{LIMIT, until};
 pub use serving::Metrics;
 pub use shared::{Cluster, RELEASE, SYSTEM};
+pub use sight::{Event, condition, headline};
 pub use world::{BOTH, FLAGS, OTHER, PROXY, World, in_both_modes};

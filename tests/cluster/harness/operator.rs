@@ -119,7 +119,8 @@ impl Operator {
             running.child.try_wait().unwrap().ok_or_else(|| "it runs".to_owned())
         })
         .await;
-        if let Some(ended) = self.running.lock().unwrap().take() {
+        let ended = self.running.lock().unwrap().take();
+        if let Some(ended) = ended {
             services_forget(&ended.name).await;
         }
         status

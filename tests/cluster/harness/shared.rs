@@ -143,15 +143,14 @@ pub async fn turn() -> OwnedSemaphorePermit {
 /// The folder of this test run and its watchdog: what is started through it ends with this process, also when that
 /// one is killed.
 pub async fn guard() -> &'static Guard {
-    let make = || async { on_services(async { Guard::new(&std::env::temp_dir(), "gaap-cluster").await.unwrap() }).await };
+    let make =
+        || async { on_services(async { Guard::new(&std::env::temp_dir(), "gaap-cluster").await.unwrap() }).await };
     GUARD.get_or_init(make).await
 }
 
 /// Where servers live that serve more than one test, or must answer while a test computes.
 pub fn services() -> &'static Runtime {
-    SERVICES.get_or_init(|| {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
-    })
+    SERVICES.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap())
 }
 
 /// Runs a future there.

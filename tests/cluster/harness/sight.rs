@@ -90,8 +90,7 @@ impl Sight {
     /// The events about a resource, in the order of their names' making.
     pub fn events(&self, name: &str) -> Vec<Event> {
         let seen = self.lock();
-        let mut events: Vec<&Value> =
-            seen.events.values().filter(|event| event["regarding"]["name"] == name).collect();
+        let mut events: Vec<&Value> = seen.events.values().filter(|event| event["regarding"]["name"] == name).collect();
         events.sort_by_key(|event| event["eventTime"].as_str().unwrap_or_default().to_owned());
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let read = |event: &&Value| Event {
@@ -151,7 +150,13 @@ pub fn headline(object: &Value) -> String {
     let conditions = object["status"]["conditions"].as_array().unwrap_or(&none);
     let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
     let shown = conditions.iter().map(|entry| {
-        format!("{}={} {} ({})", text(entry, "type"), text(entry, "status"), text(entry, "reason"), text(entry, "message"))
+        format!(
+            "{}={} {} ({})",
+            text(entry, "type"),
+            text(entry, "status"),
+            text(entry, "reason"),
+            text(entry, "message")
+        )
     });
     let shown: Vec<String> = shown.collect();
     if shown.is_empty() { "no conditions".to_owned() } else { shown.join("; ") }

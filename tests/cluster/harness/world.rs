@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use control_plane::Position;
 use futures::future::join_all;
-use gaap_simulator::{AbsentAnswer, Config, Control, DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY, ProxySpec, Settings, Simulator};
+use gaap_simulator::{AbsentAnswer, Config, Control, DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY, Settings, Simulator};
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::OwnedSemaphorePermit;
@@ -67,6 +67,7 @@ pub struct Build {
     environment: Vec<(String, String)>,
     settings: Settings,
     proxies: u32,
+    second_namespace: bool,
     watch_all: bool,
     credentials: bool,
     gate: bool,
@@ -89,6 +90,7 @@ impl World {
             environment: Vec::new(),
             settings: Settings { destroy_duration_ms: 700, ..Settings::default() },
             proxies: 4,
+            second_namespace: false,
             watch_all: false,
             credentials: true,
             gate: false,
@@ -99,6 +101,11 @@ impl World {
     /// Its namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// The second namespace, for a world built with one.
+    pub fn second_namespace(&self) -> &str {
+        self.namespaces.get(1).expect("a world built with .second_namespace()")
     }
 
     /// Its control plane.
@@ -180,6 +187,12 @@ impl Build {
         self
     }
 
+    /// A second namespace, which the operator watches too. The helpers of [`World`] speak of the first.
+    pub fn second_namespace(mut self) -> Self {
+        self.second_namespace = true;
+        self
+    }
+
     /// The operator watches all namespaces. Only on a control plane of one's own: it would act in other worlds.
     pub fn watch_all(mut self) -> Self {
         self.watch_all = true;
@@ -207,7 +220,10 @@ impl Build {
     /// Makes the world. With an operator, this waits until it is ready.
     pub async fn start(self) -> World {
         let turn = turn().await;
-        assert!(!self.watch_all || self.cluster.is_some(), "an operator for all namespaces needs a control plane of its own");
+        assert!(
+            !self.watch_all || self.cluster.is_some(),
+            "an operator for all namespaces needs a control plane of its own"
+        );
         let cluster = match &self.cluster {
             Some(cluster) => cluster.clone(),
             None => Cluster::shared().await,
@@ -215,7 +231,13 @@ impl Build {
         let name = format!("{}-{}", slug(&self.name), NUMBER.fetch_add(1, Ordering::Relaxed));
         let namespace = format!("{name}-{:04x}", std::process::id() % 0x10000);
         let since = cluster.plane().audit().position().unwrap();
-        cluster.kubectl(&["create", "namespace", &namespace]).await;
+        let mut namespaces = vec![namespace.clone()];
+        if self.second_namespace {
+            namespaces.push(format!("{namespace}-b"));
+        }
+        for namespace in &namespaces {
+            cluster.kubectl(&["create", "namespace", namespace]).await;
+        }
 
         let config = Config { proxies: self.proxies, settings: self.settings.clone(), ..Config::default() };
         let simulator = on_services(async { Simulator::start(config).await.unwrap() }).await;
@@ -236,8 +258,9 @@ impl Build {
             }
             false => None,
         };
-        let watched = if self.watch_all { Vec::new() } else { vec![namespace.clone()] };
-        let mut arguments: Vec<String> = watched.iter().map(|namespace| format!("--watch-namespace={namespace}")).collect();
+        let watched = if self.watch_all { Vec::new() } else { namespaces.clone() };
+        let mut arguments: Vec<String> =
+            watched.iter().map(|namespace| format!("--watch-namespace={namespace}")).collect();
         arguments.push(format!("--gaap-endpoint={}", simulator.url()));
         arguments.push("--allow-insecure-endpoint".to_owned());
         arguments.push(format!("--credentials-dir={}", credentials.display()));
@@ -254,7 +277,7 @@ impl Build {
         let (sight, watches) = Sight::begin(&client, &namespace);
         let world = World {
             name: self.name,
-            namespaces: vec![namespace.clone()],
+            namespaces,
             namespace,
             watched,
             cluster,
@@ -279,11 +302,12 @@ impl Build {
 
 /// Runs a test in a world of each kind, side by side: absent ids left out, and answered with an error.
 pub async fn in_both_modes(name: &str, test: impl AsyncFn(World)) {
-    join_all(BOTH.map(|absent| {
-        let test = &test;
-        async move { test(World::build(&format!("{name}-{absent:?}")).absent(absent).start().await).await }
-    }))
-    .await;
+    let test = &test;
+    let run = async |absent: AbsentAnswer| {
+        let world = World::build(&format!("{name} {absent:?}")).absent(absent);
+        test(world.start().await).await;
+    };
+    join_all(BOTH.map(run)).await;
 }
 
 async fn admin(cluster: &Cluster) -> Client {
@@ -306,8 +330,8 @@ fn plain_kubeconfig(server: &str) -> String {
 
 /// A name for a namespace.
 fn slug(name: &str) -> String {
-    let letters = name.to_lowercase().chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' });
-    let name: String = letters.take(40).collect();
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };
+    let name: String = name.chars().map(plain).take(40).collect();
     name.trim_matches('-').to_owned()
 }
 
@@ -318,7 +342,12 @@ impl Drop for World {
         }
         if std::thread::panicking() {
             let log: Vec<String> = self.cloud().requests(0).iter().map(|entry| format!("{entry:?}")).collect();
-            eprintln!("=== {} (namespace {}): what the cloud received\n{}", self.name, self.namespace, last_lines(&log.join("\n"), 30));
+            eprintln!(
+                "=== {} (namespace {}): what the cloud received\n{}",
+                self.name,
+                self.namespace,
+                last_lines(&log.join("\n"), 30)
+            );
             eprintln!("=== the end of the operator's log\n{}\n===", last_lines(&self.operator.log(), 60));
         } else {
             assert!(self.finished, "{}: a test ends with world.finish().await", self.name);

@@ -145,7 +145,7 @@ impl Error {
 }
 
 /// The last lines of a log, for an error message: enough to see the cause, few enough to read.
-pub(crate) fn tail(text: &str) -> String {
+pub fn tail(text: &str) -> String {
     const LINES: usize = 15;
     let lines: Vec<&str> = text.lines().collect();
     lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default().join("\n")

@@ -34,9 +34,10 @@ mod watched;
 
 pub use audit::{AuditLog, Position};
 pub use binaries::Binaries;
-pub use error::{Error, Result};
+pub use error::{Error, Result, tail};
 pub use guard::Guard;
 pub use plane::{ControlPlane, Options, SHARED};
+pub use port::choose as free_port;
 pub use progress::{Durations, Took, human, say};
 pub use server::Stop;
 pub use watched::watch;

@@ -12,7 +12,10 @@ const END: u16 = 32_768;
 
 /// A port of 127.0.0.1 nobody listens on. Chosen at random, so that two control planes started at the same time
 /// seldom meet; when they do, the one that comes second finds its server ended and tries another port.
-pub(crate) fn choose() -> Result<u16> {
+///
+/// # Errors
+/// When the operating system gives no random bytes.
+pub fn choose() -> Result<u16> {
     loop {
         let port = random::between(LOWEST, END)?;
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {

@@ -9,6 +9,7 @@ mod operator;
 mod patience;
 mod programs;
 mod received;
+mod rights;
 mod screen;
 mod simulator;
 mod story;
@@ -18,13 +19,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use control_plane::{ControlPlane, Guard, Options};
+use control_plane::{ControlPlane, Guard, Options, tail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::{Error, Result};
 use crate::operator::Files;
 use crate::programs::Programs;
-use crate::screen::Screen;
+use crate::screen::{Screen, complain};
 use crate::story::STEPS;
 use crate::terminal::Terminal;
 
@@ -44,7 +45,7 @@ struct Arguments {
 const INTERRUPTED: u8 = 130;
 
 fn interrupted() -> ExitCode {
-    eprintln!("\ngaap-demo: interrupted; ending what it started");
+    complain("gaap-demo: interrupted; ending what it started");
     ExitCode::from(INTERRUPTED)
 }
 
@@ -53,7 +54,7 @@ async fn main() -> ExitCode {
     match run(&Arguments::parse()).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("\ngaap-demo: {error}");
+            complain(&format!("gaap-demo: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -77,15 +78,15 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let guard = Guard::new(&std::env::temp_dir(), "gaap-demo").await?;
     let told = tell(arguments, &programs, &Terminal::new(&screen, &plane, &guard), &mut signals).await;
     if told.is_err()
-        && let Some(tail) = operator::tail(&Files::of(&guard).log)
+        && let Ok(log) = std::fs::read_to_string(Files::of(&guard).log)
     {
-        eprintln!("\nThe operator's last lines:\n{tail}");
+        complain(&format!("The operator's last lines:\n{}", tail(&log)));
     }
     guard.end().await?;
     plane.stop().await?;
     let code = told?;
     if code == ExitCode::SUCCESS {
-        story::close(&screen)?;
+        story::close(&screen, arguments.keep)?;
     }
     Ok(code)
 }

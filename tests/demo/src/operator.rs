@@ -2,7 +2,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -28,7 +27,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Operator {
     process: Mutex<Child>,
-    health_url: String,
+    ready_url: String,
 }
 
 /// The files of the operator, in the folder of the guard.
@@ -79,34 +78,35 @@ impl Files {
 }
 
 impl Operator {
-    /// Starts the operator and waits until it is ready.
+    /// Starts the operator with these flags and waits until it is ready, which it tells at the address `health`.
     ///
     /// # Errors
     /// When it ends, or says for too long that it is not ready.
-    pub async fn start(guard: &Guard, program: &Path, files: &Files, flags: &[String], ports: Ports) -> Result<Self> {
+    pub async fn start(guard: &Guard, program: &Path, files: &Files, flags: &[String], health: &str) -> Result<Self> {
         let mut command = guard.command("gaap-operator", &link(guard, "gaap-operator", program)?);
         // Nothing of the user's environment: credentials or settings in it would change what is shown.
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("KUBECONFIG", &files.kubeconfig);
         command.arg("run").args(flags);
-        let health_url = format!("http://{}", ports.health()?);
+
         let log = File::create(&files.log).map_err(Error::file("write", &files.log))?;
         command.stdout(log.try_clone().map_err(Error::file("write", &files.log))?).stderr(log);
-        drop(ports);
         let cannot = |source| Error::Start { program: program.display().to_string(), source };
-        let operator = Self { process: Mutex::new(command.spawn().map_err(cannot)?), health_url };
+        let operator = Self {
+            process: Mutex::new(command.spawn().map_err(cannot)?),
+            ready_url: format!("http://{health}/readyz"),
+        };
         operator.wait_until_ready().await?;
         Ok(operator)
     }
 
     async fn wait_until_ready(&self) -> Result<()> {
         let client = client()?;
-        let url = format!("{}/readyz", self.health_url);
         until("The operator's readiness", READY_LIMIT, async || {
             if let Ok(Some(status)) = self.process.lock().await.try_wait() {
                 return Err(Error::Ended { program: "gaap-operator", status: status.to_string() });
             }
-            let answer = match client.get(&url).send().await {
+            let answer = match client.get(&self.ready_url).send().await {
                 Ok(answer) if answer.status().is_success() => return Ok(Ok(())),
                 Ok(answer) => answer.text().await.unwrap_or_default(),
                 Err(error) => error.to_string(),
@@ -134,47 +134,4 @@ impl Operator {
             }),
         }
     }
-}
-
-/// Two free ports of 127.0.0.1, held until the operator is about to take them.
-#[derive(Debug)]
-pub struct Ports {
-    metrics: TcpListener,
-    health: TcpListener,
-}
-
-impl Ports {
-    /// Takes two free ports.
-    ///
-    /// # Errors
-    /// When the system has none.
-    pub fn take() -> Result<Self> {
-        let take = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(no_port);
-        Ok(Self { metrics: take()?, health: take()? })
-    }
-
-    /// The flags that tell the operator.
-    ///
-    /// # Errors
-    /// When the system does not tell which ports they are.
-    pub fn flags(&self) -> Result<[String; 2]> {
-        let metrics = self.metrics.local_addr().map_err(no_port)?;
-        Ok([format!("--metrics-bind-address={metrics}"), format!("--health-probe-bind-address={}", self.health()?)])
-    }
-
-    fn health(&self) -> Result<SocketAddr> {
-        self.health.local_addr().map_err(no_port)
-    }
-}
-
-fn no_port(source: std::io::Error) -> Error {
-    Error::Start { program: "a listener on 127.0.0.1".to_owned(), source }
-}
-
-/// The last lines of a log, for whoever has to find out what went wrong.
-pub fn tail(log: &Path) -> Option<String> {
-    const LINES: usize = 15;
-    let text = std::fs::read_to_string(log).ok()?;
-    let lines: Vec<&str> = text.lines().collect();
-    Some(lines.get(lines.len().saturating_sub(LINES)..)?.join("\n"))
 }

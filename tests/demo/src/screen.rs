@@ -73,6 +73,11 @@ impl Screen {
     }
 }
 
+/// Something for standard error. `eprintln!` would panic where nobody reads it any more, as in `make demo 2>&1 | head`.
+pub fn complain(text: &str) {
+    let _ = std::io::stderr().lock().write_all(format!("\n{text}\n").as_bytes());
+}
+
 /// Columns as wide as their widest cell, three blanks apart as kubectl has them.
 fn aligned<const COLUMNS: usize>(header: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> Vec<String> {
     let mut widths = header.map(|cell| cell.chars().count());

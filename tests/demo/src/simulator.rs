@@ -44,6 +44,8 @@ pub struct Proxy {
     pub id: String,
     /// Its state.
     pub status: String,
+    /// Whether origin servers are bound to it.
+    pub bound: bool,
     /// How often a destroy of it was accepted.
     pub accepted_destroys: u32,
 }
@@ -116,6 +118,15 @@ impl Simulator {
     /// When it does not answer.
     pub async fn proxies(&self) -> Result<Vec<Proxy>> {
         self.call(Method::GET, "/_sim/proxies", None).await
+    }
+
+    /// Binds origin servers to a proxy, which the cloud then destroys with Force=1 only.
+    ///
+    /// # Errors
+    /// When there is no such proxy.
+    pub async fn bind_origins(&self, id: &str) -> Result<()> {
+        let change = json!({"id": id, "bound": true});
+        self.call::<Value>(Method::PATCH, "/_sim/proxies", Some(&change)).await.map(drop)
     }
 
     /// Puts a fault in force and gives its number.

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use control_plane::Position;
-use serde_json::Value;
+use control_plane::{Position, free_port};
 
 use crate::error::{Result, promise};
-use crate::operator::{Files, Operator, Ports};
+use crate::operator::{Files, Operator};
 use crate::patience::until;
 use crate::programs::Programs;
 use crate::received::{Destruction, HEADER, Received, destroyed_once, rows};
+use crate::rights::nothing_refused;
 use crate::screen::Screen;
 use crate::simulator::{Proxy, Simulator, answer_lost, stale_after_accept};
 use crate::terminal::Terminal;
@@ -24,7 +24,7 @@ const RELEASE: &str = "gaap-operator";
 /// The Secret with the credentials.
 const SECRET: &str = "gaap-credentials";
 
-/// How long an accepted destroy takes in the simulated cloud. The real one takes minutes.
+/// How long an accepted destroy takes in the simulated cloud. How long it takes in the real one is not documented.
 const DESTROY_DURATION: &str = "3s";
 /// One for each sample, and two to play with.
 const PROXIES: u32 = 6;
@@ -80,12 +80,14 @@ pub async fn tell(terminal: &Terminal<'_>, programs: &Programs) -> Result<Cast> 
 }
 
 async fn start_cloud(terminal: &Terminal<'_>, programs: &Programs) -> Result<Simulator> {
-    terminal
-        .screen
-        .step(2, "Start the simulated cloud with a few proxies, older than the two minutes GAAP asks for")?;
-    terminal.screen.say(format!("Changed: a destroy takes {DESTROY_DURATION} (minutes in the real cloud)."))?;
+    let screen = terminal.screen;
+    screen.step(2, "Start the simulated cloud with a few proxies, older than the two minutes that GAAP asks for")?;
+    screen.say(format!(
+        "A destroy takes {DESTROY_DURATION} in it; how long it takes in the real one is not documented."
+    ))?;
     let simulator = Simulator::start(terminal.guard, &programs.simulator, PROXIES, DESTROY_DURATION).await?;
-    terminal.screen.say(format!("gaap-simulator listens on {}; its proxies:", simulator.url()))?;
+    simulator.bind_origins(FORCED.proxy).await?;
+    screen.say(format!("gaap-simulator listens on {}; its proxies:", simulator.url()))?;
     show_proxies(terminal, &simulator).await?;
     Ok(simulator)
 }
@@ -100,18 +102,16 @@ async fn install(terminal: &Terminal<'_>) -> Result<()> {
     let files = format!("--from-file={}", files.credentials.display());
     terminal.kubectl(&["create", "secret", "generic", SECRET, "-n", NAMESPACE, &files]).await?;
     let secret = format!("credentials.existingSecret={SECRET}");
+    let chart = ["install", RELEASE, "deploy/helm/gaap-operator", "-n", NAMESPACE];
     let settings = ["--set", "replicaCount=0", "--set", &secret, "--hide-notes"];
-    terminal
-        .helm(&[&["install", RELEASE, "deploy/helm/gaap-operator", "-n", NAMESPACE], &settings[..]].concat())
-        .await?;
+    terminal.helm(&[&chart[..], &settings[..]].concat()).await?;
     let served = ["wait", "--for=condition=Established", "crd/gaapproxies.gaap-operator.io", "--timeout=30s"];
     terminal.kubectl(&served).await
 }
 
 async fn start_operator(terminal: &Terminal<'_>, programs: &Programs, simulator: &Simulator) -> Result<Operator> {
     let screen = terminal.screen;
-    screen
-        .step(4, "Run the operator outside the cluster, with the rights of the chart's ServiceAccount and no others")?;
+    screen.step(4, "Run the operator outside the cluster, with the rights of the chart's ServiceAccount alone")?;
     let files = Files::of(terminal.guard);
     files.write_kubeconfig(terminal.plane, NAMESPACE, RELEASE).await?;
     let kubeconfig = files.kubeconfig.display().to_string();
@@ -119,57 +119,64 @@ async fn start_operator(terminal: &Terminal<'_>, programs: &Programs, simulator:
     let identity =
         ["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}{\"\\n\"}", "--kubeconfig", &kubeconfig];
     terminal.kubectl(&identity).await?;
-    let ports = Ports::take()?;
-    let mut flags = vec![
+    let [metrics, health] = two_free_addresses()?;
+    let flags = [
         format!("--gaap-endpoint={}", simulator.url()),
         "--allow-insecure-endpoint".to_owned(),
         format!("--credentials-dir={}", files.credentials.display()),
         "--destroy-poll=1s".to_owned(),
         "--absence-spacing=1s".to_owned(),
+        format!("--metrics-bind-address={metrics}"),
+        format!("--health-probe-bind-address={health}"),
     ];
-    flags.extend(ports.flags()?);
-    screen.say(
-        "Changed: endpoint and addresses; --destroy-poll 1s and --absence-spacing 1s (both 5s), to save you time.",
-    )?;
+    screen
+        .say("Changed: endpoint, addresses; --destroy-poll and --absence-spacing from 5s to 1s, to save you time.")?;
     screen.say("Not changed: --minimum-age, --settle-time, pace and time limits.")?;
     let shown: Vec<&str> = std::iter::once("run").chain(flags.iter().map(String::as_str)).collect();
     terminal.type_in(&format!("KUBECONFIG={kubeconfig} gaap-operator"), &shown)?;
-    let operator = Operator::start(terminal.guard, &programs.operator, &files, &flags, ports).await?;
+    let operator = Operator::start(terminal.guard, &programs.operator, &files, &flags, &health).await?;
     screen.say("Its /readyz says: ok.")?;
     Ok(operator)
 }
 
+fn two_free_addresses() -> Result<[String; 2]> {
+    let one = free_port()?;
+    let mut other = one;
+    while other == one {
+        other = free_port()?;
+    }
+    Ok([one, other].map(|port| format!("127.0.0.1:{port}")))
+}
+
 async fn apply_samples(terminal: &Terminal<'_>) -> Result<()> {
-    terminal
-        .screen
-        .step(5, "Create a resource for each of four proxies; the operator finds the proxies in the cloud")?;
+    let screen = terminal.screen;
+    screen.step(5, "Create a resource for each of four proxies; the operator finds them in the cloud")?;
     terminal.kubectl(&["apply", "-f", "deploy/samples"]).await?;
     terminal.kubectl(&["wait", "--for=condition=Ready", "gaapproxies", "--all", "--timeout=30s"]).await?;
     terminal.kubectl(&["get", "gaapproxies"]).await
 }
 
 async fn delete_one(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<()> {
-    terminal.screen.step(6, "Delete one resource: kubectl returns when its proxy is proved gone")?;
+    let screen = terminal.screen;
+    screen.step(6, "Delete one resource: kubectl returns when its proxy is proved gone")?;
     let before = simulator.position().await?;
     let deletion = terminal.kubectl(&["delete", "gaapproxy", EDGE.name]);
     tokio::try_join!(deletion, look_meanwhile(terminal, &EDGE))?;
     let destruction = show_and_judge(terminal, simulator, before, &EDGE).await?;
     promise(destruction.requests == 1, || format!("nothing failed, yet {} requests were sent", destruction.requests))?;
-    terminal
-        .screen
-        .say("One request, one destroyed proxy; then two looks in a row that did not find it. The events say so:")?;
+    screen.say("One request, one destroyed proxy, then two looks in a row that did not find it. The events say so:")?;
     terminal.kubectl(&["events", "--for", "gaapproxy/edge-sg"]).await
 }
 
 /// What somebody else sees while kubectl waits. On a machine so slow that the moment is missed, nothing is shown.
 async fn look_meanwhile(terminal: &Terminal<'_>, sample: &Sample) -> Result<()> {
-    let path = "jsonpath={.status.conditions[?(@.type==\"Deleting\")].reason}";
+    let state = "jsonpath={.status.proxy.status}";
     let being_destroyed = until("The destruction", LIMIT, async || {
-        let step = terminal.ask_kubectl(&["get", "gaapproxy", sample.name, "-o", path]).await?;
-        Ok(match step.as_deref() {
+        let seen = terminal.ask_kubectl(&["get", "gaapproxy", sample.name, "-o", state]).await?;
+        Ok(match seen.as_deref() {
             None => Ok(false),
-            Some("Destroying") => Ok(true),
-            Some(other) => Err(format!("Deleting has the reason {other:?}")),
+            Some("DESTROYING") => Ok(true),
+            Some(other) => Err(format!("the proxy is {other:?}")),
         })
     });
     if being_destroyed.await? {
@@ -181,9 +188,8 @@ async fn look_meanwhile(terminal: &Terminal<'_>, sample: &Sample) -> Result<()> 
 
 async fn delete_with_a_lost_answer(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<()> {
     let screen = terminal.screen;
-    screen
-        .step(7, "Delete another, and lose the cloud's answer on the wire: it has acted, the operator does not know")?;
-    screen.say("This one has force: true in its spec, so Force=1 goes to the cloud.")?;
+    screen.step(7, "Delete another, and lose the cloud's answer: it has acted, the operator does not know")?;
+    screen.say("Origin servers are bound to this one. Its spec says force: true, so Force=1 goes to the cloud.")?;
     let before = simulator.position().await?;
     simulator.add_fault(&answer_lost(FORCED.proxy)).await?;
     terminal.kubectl(&["delete", "gaapproxy", FORCED.name]).await?;
@@ -263,8 +269,12 @@ async fn retain(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<()> {
 
 async fn show_proxies(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<Vec<Proxy>> {
     let proxies = simulator.proxies().await?;
-    let row = |proxy: &Proxy| [proxy.id.clone(), proxy.status.clone(), proxy.accepted_destroys.to_string()];
-    terminal.screen.table(["PROXY", "STATUS", "ACCEPTED DESTROYS"], &proxies.iter().map(row).collect::<Vec<_>>())?;
+    let row = |proxy: &Proxy| {
+        let origins = if proxy.bound { "bound" } else { "none" };
+        [proxy.id.clone(), proxy.status.clone(), origins.to_owned(), proxy.accepted_destroys.to_string()]
+    };
+    let header = ["PROXY", "STATUS", "ORIGINS", "ACCEPTED DESTROYS"];
+    terminal.screen.table(header, &proxies.iter().map(row).collect::<Vec<_>>())?;
     Ok(proxies)
 }
 
@@ -279,30 +289,21 @@ pub async fn curtain(terminal: &Terminal<'_>, cast: Cast) -> Result<()> {
     promise(status.success(), || format!("the operator was to end with status 0, but: {status}"))?;
     let user = format!("system:serviceaccount:{NAMESPACE}:{RELEASE}");
     let entries = terminal.plane.settled_audit(Position::default()).await?;
-    let asked: Vec<&Value> =
-        entries.iter().filter(|entry| entry.pointer("/user/username").is_some_and(|name| *name == user)).collect();
-    let refused = asked.iter().find(|entry| {
-        entry.pointer("/annotations/authorization.k8s.io~1decision").is_some_and(|decision| decision == "forbid")
-    });
-    promise(refused.is_none(), || {
-        format!(
-            "RBAC refused the operator {}",
-            refused.and_then(|entry| entry.get("requestURI")).unwrap_or(&Value::Null)
-        )
-    })?;
-    promise(!asked.is_empty(), || "the audit log does not know the operator's ServiceAccount".to_owned())?;
-    screen.say(format!("It ended with status 0. The API server refused none of its {} requests.", asked.len()))
+    let requests = nothing_refused(&entries, &user)?;
+    screen.say(format!("It ended with status 0. The API server refused none of its {requests} requests."))
 }
 
 /// The last words, when nothing is left.
 ///
 /// # Errors
 /// When nobody reads the output.
-pub fn close(screen: &Screen) -> Result<()> {
-    screen.conclude(&format!(
-        "All of it was checked and holds. Done in {:.0} s; nothing is left running.",
-        screen.seconds()
-    ))
+pub fn close(screen: &Screen, kept: bool) -> Result<()> {
+    let told = match kept {
+        // The reader knows, and played since then.
+        true => "Ended".to_owned(),
+        false => format!("All of it was checked and holds. Done in {:.0} s", screen.seconds()),
+    };
+    screen.conclude(&format!("{told}; nothing is left running."))
 }
 
 /// How to go on playing.

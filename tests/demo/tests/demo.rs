@@ -155,7 +155,7 @@ async fn the_demo_tells_the_whole_story_within_a_minute_and_leaves_nothing() {
     assert!(repeated.len() >= 2 && repeated[0][5].contains("the answer was lost"), "{repeated:?}");
     assert!(repeated[1][5].contains("DuplicatedRequest"), "the same token came again: {repeated:?}");
     let (_, retained) = told.split_once("deletionPolicy: Retain").unwrap();
-    assert!(retained.contains("link-sim00003   RUNNING   0"), "{retained}");
+    assert!(retained.contains("link-sim00003   RUNNING   none      0"), "{retained}");
     assert!(demo.received("DestroyProxies", "link-sim00003").is_empty());
 }
 

@@ -1,6 +1,6 @@
 //! On whose behalf each id in a DestroyProxies was sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cloud::{CloudLog, Request};
 use crate::context::Context;
@@ -44,13 +44,12 @@ pub(crate) fn resolve<'a>(cloud: &CloudLog<'a>, history: &History<'a>, context: 
             continue;
         }
         for id in &request.ids {
-            let owner = request.token.and_then(|token| owners.get(token)).copied();
-            let owner = owner.filter(|uid| history.object(uid).is_some_and(|object| object.proxy_id == *id));
+            let reads = newest_reads(history, context, request, id);
+            let recorded = request.token.and_then(|token| owners.get(token));
+            let owner = recorded.and_then(|uids| only_owner(history, context, uids, request, id));
             let read = match owner {
-                Some(uid) => {
-                    newest_reads(history, context, request, id).into_iter().find(|read| read.object.uid() == Some(uid))
-                }
-                None => best(newest_reads(history, context, request, id), request, context),
+                Some(uid) => reads.into_iter().find(|read| read.object.uid() == Some(uid)),
+                None => best(&reads, request, context),
             };
             let uid = owner.or_else(|| read.and_then(|read| read.object.uid()));
             sends.push(Send { place, id, uid, read });
@@ -59,17 +58,36 @@ pub(crate) fn resolve<'a>(cloud: &CloudLog<'a>, history: &History<'a>, context: 
     sends
 }
 
-/// Which resource the operator recorded a token for.
-fn token_owners<'a>(history: &History<'a>) -> BTreeMap<&'a str, &'a str> {
-    let mut owners = BTreeMap::new();
+/// The resources that the operator recorded a token for: one, if it keeps S4.
+fn token_owners<'a>(history: &History<'a>) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
+    let mut owners: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for object in history.objects() {
         for (version, _) in history.operator_writes(object) {
             if let Some(token) = version.object.token() {
-                owners.entry(token).or_insert(object.uid);
+                owners.entry(token).or_default().insert(object.uid);
             }
         }
     }
     owners
+}
+
+/// The one of them that existed when the request came in.
+fn only_owner<'a>(
+    history: &History<'a>,
+    context: &Context,
+    uids: &BTreeSet<&'a str>,
+    request: &Request<'a>,
+    id: &str,
+) -> Option<&'a str> {
+    let existed = |uid: &&&'a str| {
+        history.object(uid).is_some_and(|object| {
+            let made = object.known_from.minus(context.tolerance.delivery) <= request.time;
+            object.proxy_id == id && made && history.gone(object).is_none_or(|gone| gone.by >= request.time)
+        })
+    };
+    let mut owners = uids.iter().filter(existed);
+    let first = owners.next()?;
+    owners.next().is_none().then_some(*first)
 }
 
 /// Of each resource with this id, the newest read that was answered before the request came in; newest first.
@@ -90,7 +108,7 @@ fn newest_reads<'a>(history: &History<'a>, context: &Context, request: &Request<
     reads
 }
 
-fn best<'a>(reads: Vec<Read<'a>>, request: &Request<'a>, context: &Context) -> Option<Read<'a>> {
+fn best<'a>(reads: &[Read<'a>], request: &Request<'a>, context: &Context) -> Option<Read<'a>> {
     let fresh = |read: &&Read<'a>| request.time.since(read.ended) <= context.tolerance.read_freshness;
     let allows = |read: &&Read<'a>| {
         let object = read.object;

@@ -1,5 +1,7 @@
 //! S15: no secret in any object, event, status or other text; and no event that tells of an end before it is proved.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::audit::evidence;
@@ -61,8 +63,9 @@ fn early_end(case: &Case<'_>, event: &Value) -> Option<String> {
     let object = case.history.object(about(event, "uid"))?;
     let times = ["eventTime", "firstTimestamp", "deprecatedFirstTimestamp"];
     let time = times.iter().find_map(|field| event.get(field).and_then(Value::as_str).and_then(Moment::parse))?;
-    // Kubernetes times of some fields are cut to the second.
-    let latest = Moment(time.0.saturating_add(1_000_000));
+    // Times of core/v1 are cut to the second.
+    let slack = if time.0 % 1_000_000 == 0 { Duration::from_secs(1) } else { case.context.tolerance.jitter };
+    let latest = time.plus(slack);
     let proved = case.cloud.looks(object.proxy_id).any(|(look, sight)| sight == Sight::Absent && look.time <= latest);
     (!proved).then(|| format!("event {reason} was written before any complete negative answer"))
 }

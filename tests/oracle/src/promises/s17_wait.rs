@@ -62,12 +62,10 @@ fn allows(sight: Sight<'_>) -> bool {
     matches!(sight, Sight::Present { status, .. } if is_destroyable(status))
 }
 
-/// The last earlier request for this proxy that was not throttled: after it, only a new look counts. A look that was
-/// asked for an instant earlier may have come in later.
+/// The last earlier request for this proxy that was not throttled: after it, only a new look counts. No allowance: the
+/// look that led to that request came in a moment before it.
 fn last_request(case: &Case<'_>, send: &Send<'_>, request: &Request<'_>) -> Option<Moment> {
     let mut earlier =
         case.cloud.destroys().rev().filter(|other| other.seq < request.seq && other.ids.contains(&send.id));
-    earlier
-        .find(|other| other.told(send.id) != Told::Throttled)
-        .map(|other| other.time.minus(case.context.tolerance.delivery))
+    earlier.find(|other| other.told(send.id) != Told::Throttled).map(|other| other.time)
 }
