@@ -17,6 +17,7 @@ mod harness;
 
 mod crash;
 mod errors;
+mod faults;
 mod input;
 mod lifecycle;
 mod never_seen;

@@ -33,4 +33,4 @@ pub use patience::{LIMIT, until};
 pub use serving::Metrics;
 pub use shared::{Cluster, RELEASE, SYSTEM};
 pub use sight::{Event, condition, headline};
-pub use world::{BOTH, FLAGS, OTHER, PROXY, World, in_both_modes};
+pub use world::{BOTH, Build, FLAGS, OTHER, PROXY, World, in_both_modes};
