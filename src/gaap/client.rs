@@ -10,7 +10,7 @@ use reqwest::{Response, StatusCode, Url};
 use tokio::time::timeout;
 
 use crate::gaap::api::{self, Decoded, DescribeAnswer, DestroyAnswer};
-use crate::gaap::clock_offset::ClockOffset;
+use crate::gaap::clock_offset::{ClockOffset, timestamp};
 use crate::gaap::credentials::Credentials;
 use crate::gaap::endpoint::{ConfigError, Endpoint, cause, default_sts_endpoint, http_client};
 use crate::gaap::error::{Action, CallError, ErrorKind};
@@ -95,8 +95,15 @@ struct Answer {
     /// Unix seconds of the header Date.
     date: Option<i64>,
     body: Vec<u8>,
-    /// What the request was signed with, to be taken out of what the answer tells.
+    signed: Signed,
+}
+
+/// What a request was signed with.
+struct Signed {
+    /// To be taken out of what the answer tells.
     signature: String,
+    /// Seconds that were added to the node's time.
+    clock_offset: i64,
 }
 
 impl Client {
@@ -232,12 +239,14 @@ impl Client {
     async fn exchange(&self, action: Action, credentials: &Credentials, body: Vec<u8>) -> Result<Answer, ErrorKind> {
         let Inner { http, clock, offset, request_timeout, .. } = &*self.inner;
         let endpoint = self.endpoint_of(action);
-        let timestamp = offset.apply(clock.now().unix);
+        let clock_offset = offset.seconds();
+        let timestamp = timestamp(clock.now().unix, clock_offset);
         let (headers, signature) = self.headers(action, endpoint, credentials, timestamp, &body)?;
+        let signed = Signed { signature, clock_offset };
         let request = http.post(endpoint.url.clone()).headers(headers).body(body);
         let whole = async {
             let response = request.send().await.map_err(transport)?;
-            read_body(response, signature).await
+            read_body(response, signed).await
         };
         timeout(*request_timeout, whole).await.unwrap_or(Err(ErrorKind::Timeout { after: *request_timeout }))
     }
@@ -310,18 +319,19 @@ impl Client {
             (ErrorKind::Http { status, code, message }, request_id)
         };
         // An endpoint that echoes the request must not carry its secrets into a status or a log.
-        let scrub = |text: String| credentials.scrub(&text).replace(&answer.signature, "***");
-        let kind = self.correct_clock(scrubbed(kind, scrub), answer.date);
+        let scrub = |text: String| credentials.scrub(&text).replace(&answer.signed.signature, "***");
+        let kind = self.correct_clock(scrubbed(kind, scrub), answer);
         Err(CallError { action, kind, request_id: request_id.map(scrub) })
     }
 
     /// Takes over the cloud's time if it refused a signature for its age.
-    fn correct_clock(&self, kind: ErrorKind, date: Option<i64>) -> ErrorKind {
+    fn correct_clock(&self, kind: ErrorKind, answer: &Answer) -> ErrorKind {
         let Inner { clock, offset, .. } = &*self.inner;
         let now = clock.now();
-        match (kind, date) {
+        match (kind, answer.date) {
             (ErrorKind::Api { code, message }, Some(date))
-                if code == SIGNATURE_EXPIRE && offset.learn(date, now.unix, now.monotonic) =>
+                if code == SIGNATURE_EXPIRE
+                    && offset.learn(answer.signed.clock_offset, date, now.unix, now.monotonic) =>
             {
                 ErrorKind::ClockCorrected { message }
             }
@@ -347,7 +357,7 @@ fn transport(error: reqwest::Error) -> ErrorKind {
     if error.is_connect() { ErrorKind::Connect { detail } } else { ErrorKind::Broken { detail } }
 }
 
-async fn read_body(mut response: Response, signature: String) -> Result<Answer, ErrorKind> {
+async fn read_body(mut response: Response, signed: Signed) -> Result<Answer, ErrorKind> {
     let status = response.status();
     let date = response.headers().get(DATE).and_then(|value| value.to_str().ok()).and_then(http_date);
     let mut body = Vec::new();
@@ -357,7 +367,7 @@ async fn read_body(mut response: Response, signature: String) -> Result<Answer, 
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, date, body, signature })
+    Ok(Answer { status, date, body, signed })
 }
 
 /// Unix seconds of an HTTP date.

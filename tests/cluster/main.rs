@@ -19,7 +19,11 @@ mod api_server;
 mod canary;
 mod crash;
 mod errors;
+<<<<<<< HEAD
 mod helm;
+=======
+mod faults;
+>>>>>>> faults
 mod input;
 mod lifecycle;
 mod malformed;

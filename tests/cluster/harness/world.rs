@@ -77,6 +77,7 @@ pub struct Build {
     watch_all: bool,
     credentials: bool,
     gate: bool,
+    https: bool,
     start: bool,
 }
 
@@ -100,6 +101,7 @@ impl World {
             watch_all: false,
             credentials: true,
             gate: false,
+            https: false,
             start: true,
         }
     }
@@ -217,6 +219,12 @@ impl Build {
         self
     }
 
+    /// The operator is told an https URL of the cloud, which speaks plain http: the handshake fails.
+    pub fn https(mut self) -> Self {
+        self.https = true;
+        self
+    }
+
     /// The operator is not started yet.
     pub fn operator_stopped(mut self) -> Self {
         self.start = false;
@@ -267,7 +275,8 @@ impl Build {
         let watched = if self.watch_all { Vec::new() } else { namespaces.clone() };
         let mut arguments: Vec<String> =
             watched.iter().map(|namespace| format!("--watch-namespace={namespace}")).collect();
-        arguments.push(format!("--gaap-endpoint={}", simulator.url()));
+        let scheme = if self.https { "https" } else { "http" };
+        arguments.push(format!("--gaap-endpoint={}", simulator.url().replacen("http", scheme, 1)));
         arguments.push("--allow-insecure-endpoint".to_owned());
         arguments.push(format!("--credentials-dir={}", credentials.display()));
         arguments.extend(self.flags.iter().map(|(flag, value)| format!("{flag}={value}")));

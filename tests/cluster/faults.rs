@@ -1,0 +1,94 @@
+//! Every fault that the simulated cloud can make (its `CATALOGUE`), and what a user and the cloud see of it.
+//!
+//! `sends` and `looks` hold the faults of one call, by row: many resources in one world, one fault each. `semantics`
+//! holds those whose story is longer than one call, `pages` those of an answer about several proxies, and `outages`
+//! those that hit a whole connection, each in a world of its own. Everything runs in both absent modes where the mode
+//! can make a difference.
+
+mod looks;
+mod outages;
+mod pages;
+mod semantics;
+mod sends;
+
+use futures::future::join_all;
+use gaap_simulator::{AbsentAnswer, Entry, ProxySpec};
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::harness::{BOTH, World, condition, manifest};
+
+/// Beside the harness's: short enough for a fault to be over soon, and a settle time longer than any look takes.
+const TIMES: &[(&str, &str)] = &[
+    ("--destroy-poll", "250ms"),
+    ("--absence-spacing", "300ms"),
+    ("--settle-time", "2s"),
+    ("--request-timeout", "1s"),
+];
+
+/// Runs a test in a world of each absent mode, side by side. The cloud is empty.
+async fn in_both_modes(name: &str, test: impl AsyncFn(World)) {
+    let test = &test;
+    join_all(BOTH.map(async |absent| test(world(name, absent).start().await).await)).await;
+}
+
+fn world(name: &str, absent: AbsentAnswer) -> crate::harness::Build {
+    let world = World::build(&format!("{name} {absent:?}")).absent(absent).proxies(0);
+    TIMES.iter().fold(world, |world, (flag, value)| world.flag(flag, value))
+}
+
+/// The proxy of the n-th row.
+fn proxy(place: usize) -> String {
+    format!("link-fault{place:03}")
+}
+
+/// A proxy and its resource for each name, seen as Available.
+async fn adopt(world: &World, names: &[&str]) {
+    let manifests: Vec<Value> = (0..).zip(names).map(|(place, name)| manifest(name, &proxy(place), json!({}))).collect();
+    for place in 0..names.len() {
+        world.cloud().add_proxy(&ProxySpec::named(proxy(place))).unwrap();
+    }
+    world.apply(&json!({"apiVersion": "v1", "kind": "List", "items": manifests})).await;
+    join_all(names.iter().map(|name| world.available(name))).await;
+}
+
+/// The requests to destroy a proxy without copies made on the way, each token by a letter in order of its first use:
+/// `aa` is a request that was sent again, `ab` one that a new one followed.
+fn tokens(world: &World, proxy: &str) -> String {
+    let mut known: Vec<String> = Vec::new();
+    let sent = world.destroys(proxy).into_iter().filter(|entry| entry.duplicate_of.is_none());
+    let letters = sent.map(|entry| {
+        assert_eq!((entry.ids.as_slice(), entry.force), ([proxy.to_owned()].as_slice(), Some(0)), "{entry:?}");
+        let token = entry.client_token.expect("a ClientToken");
+        let place = known.iter().position(|have| *have == token).unwrap_or_else(|| {
+            known.push(token);
+            known.len() - 1
+        });
+        char::from(b'a' + u8::try_from(place).unwrap())
+    });
+    letters.collect()
+}
+
+/// The proxy was destroyed by these requests, one of which was accepted.
+fn destroyed_once(world: &World, row: &str, proxy: &str, expected: &str) {
+    let destroys = world.destroys(proxy);
+    assert_eq!(tokens(world, proxy), expected, "{row}: {destroys:#?}");
+    assert_eq!(world.accepted(proxy), 1, "{row}: {destroys:#?}");
+    assert_eq!(world.cloud().proxy(proxy), None, "{row}");
+}
+
+/// The step that was shown first in the deletion, with its event, and that nobody was asked to act.
+async fn told_first(world: &World, name: &str, reason: &str) {
+    let reasons = world.reasons(name, "Deleting");
+    assert_eq!(reasons.first().map(String::as_str), Some(reason), "{name}: {reasons:?}");
+    let event = world.event(name, reason).await;
+    assert_eq!(event.kind, "Normal", "{name}: {event:?}");
+    for object in world.history(name) {
+        assert_eq!(condition(&object, "Stalled"), None, "{name}: {object}");
+    }
+}
+
+fn seconds_between(earlier: &Entry, later: &Entry) -> f64 {
+    let time = |entry: &Entry| entry.time.parse::<Timestamp>().unwrap();
+    time(later).duration_since(time(earlier)).as_secs_f64()
+}

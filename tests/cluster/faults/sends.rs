@@ -1,0 +1,165 @@
+//! Faults of a request to destroy. Every row is a resource of its own, all of them in one world and at once: a request
+//! names one proxy, so no fault hits another row.
+
+use std::net::TcpListener;
+
+use futures::future::join_all;
+use gaap_simulator::{Fault, Kind, Phase};
+
+use super::{adopt, destroyed_once, in_both_modes, proxy, told_first};
+use crate::harness::World;
+
+/// A fault of the first request, and what comes of it.
+struct Row {
+    name: &'static str,
+    kind: Kind,
+    with: fn(Fault) -> Fault,
+    /// The first step that the user sees: what stands in the way, or Destroying.
+    first: &'static str,
+    /// `status.destroy.lastCode` after the first request, which is also the label of the metric.
+    code: &'static str,
+    /// The requests by their tokens.
+    tokens: &'static str,
+}
+
+const fn row(
+    name: &'static str,
+    kind: Kind,
+    with: fn(Fault) -> Fault,
+    first: &'static str,
+    code: &'static str,
+    tokens: &'static str,
+) -> Row {
+    Row { name, kind, with, first, code, tokens }
+}
+
+const BROKEN: &str = "transport_broken";
+const TIMEOUT: &str = "transport_timeout";
+const UNREADABLE: &str = "transport_unreadable";
+const UNREACHABLE: &str = "CloudUnreachable";
+const WAITING: &str = "WaitingForCloud";
+const DESTROYING: &str = "Destroying";
+
+fn plain(fault: Fault) -> Fault {
+    fault
+}
+
+fn before(fault: Fault) -> Fault {
+    fault.with(|with| with.phase = Some(Phase::Before))
+}
+
+fn after(fault: Fault) -> Fault {
+    fault.with(|with| with.phase = Some(Phase::After))
+}
+
+fn delay(fault: Fault, milliseconds: u64) -> Fault {
+    fault.with(|with| with.delay_ms = Some(milliseconds))
+}
+
+fn endless(fault: Fault) -> Fault {
+    fault.times(0)
+}
+
+/// A request that had its effect is not sent again; one that had none is sent again as it was.
+const ROWS: &[Row] = &[
+    row("request-lost", Kind::RequestLost, plain, UNREACHABLE, BROKEN, "aa"),
+    row("reset-before-answer", Kind::ResetBeforeAnswer, before, UNREACHABLE, BROKEN, "aa"),
+    row("reset-before-answer-after-commit", Kind::ResetBeforeAnswer, after, DESTROYING, BROKEN, "a"),
+    row("answer-lost", Kind::AnswerLost, plain, DESTROYING, BROKEN, "a"),
+    row("reset-mid-body", Kind::ResetMidBody, plain, DESTROYING, BROKEN, "a"),
+    // It has its effect after the answer was given up, and before a second request is due.
+    row("delay", Kind::Delay, |fault| delay(before(fault), 1_300), UNREACHABLE, TIMEOUT, "a"),
+    // It has its effect, were it not a duplicate by then, long after the second request.
+    row("delay-beyond-the-second", Kind::Delay, |fault| delay(before(fault), 6_000), UNREACHABLE, TIMEOUT, "aa"),
+    row("delay-after-commit", Kind::Delay, |fault| delay(after(fault), 3_000), DESTROYING, TIMEOUT, "a"),
+    row("hang", Kind::Hang, before, UNREACHABLE, TIMEOUT, "aa"),
+    row("hang-after-commit", Kind::Hang, after, DESTROYING, TIMEOUT, "a"),
+    row("duplicate-delivery", Kind::DuplicateDelivery, plain, DESTROYING, "FailedOperation.DuplicatedRequest", "a"),
+    row(
+        "duplicate-delivery-first-answer",
+        Kind::DuplicateDelivery,
+        |fault| fault.with(|with| with.answer = Some("first".to_owned())),
+        DESTROYING,
+        "OK",
+        "a",
+    ),
+    row("truncated-body", Kind::TruncatedBody, plain, DESTROYING, BROKEN, "a"),
+    row("truncated-json", Kind::TruncatedJson, plain, DESTROYING, UNREADABLE, "a"),
+    row("invalid-json", Kind::InvalidJson, plain, DESTROYING, UNREADABLE, "a"),
+    row("empty-body", Kind::EmptyBody, plain, DESTROYING, UNREADABLE, "a"),
+    row("oversized-body", Kind::OversizedBody, plain, DESTROYING, "transport_too_large", "a"),
+    // Nobody asked for a packed answer, so it is not unpacked.
+    row("gzip-bomb", Kind::GzipBomb, small_bomb, DESTROYING, UNREADABLE, "a"),
+    row("redirect", Kind::Redirect, plain, WAITING, "transport_redirect", "aa"),
+    row("wrong-content-type", Kind::WrongContentType, plain, DESTROYING, "OK", "a"),
+    row("error", Kind::Error, plain, WAITING, "InternalError", "aa"),
+    row("error-after-commit", Kind::Error, after, DESTROYING, "InternalError", "a"),
+    row("http-error", Kind::HttpError, plain, UNREACHABLE, "transport_http", "aa"),
+    row("http-error-after-commit", Kind::HttpErrorAfterCommit, plain, DESTROYING, "transport_http", "a"),
+    // A stranger who answers with an HTML page under the cloud's name.
+    row(
+        "dns-flip-to-a-stranger",
+        Kind::DnsFlip,
+        |fault| fault.with(|with| with.answer = Some("stranger".to_owned())),
+        WAITING,
+        "transport_http",
+        "aa",
+    ),
+    row("destroy-duration", Kind::DestroyDuration, plain, DESTROYING, "OK", "a"),
+    row("moves-to-isolated", Kind::MovesToIsolated, plain, DESTROYING, "OK", "a"),
+    row("numbers-as-strings", Kind::NumbersAsStrings, endless, DESTROYING, "OK", "a"),
+    row("null-lists", Kind::NullLists, endless, DESTROYING, "OK", "a"),
+    row("unknown-fields", Kind::UnknownFields, endless, DESTROYING, "OK", "a"),
+];
+
+/// Small, for the simulator packs it anew each time.
+pub(super) fn small_bomb(fault: Fault) -> Fault {
+    fault.with(|with| with.bytes = Some(16 << 20))
+}
+
+#[tokio::test]
+async fn a_request_to_destroy_that_meets_a_fault_is_followed_by_a_look_and_accepted_once() {
+    in_both_modes("faults of sends", async |world: World| {
+        // Longer than the deadline of a call, so that the look after a lost answer still sees the proxy.
+        world.cloud().change_settings(|settings| settings.destroy_duration_ms = 2_000);
+        // Whoever followed the redirect would come here.
+        let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+        elsewhere.set_nonblocking(true).unwrap();
+        let location = format!("http://{}/", elsewhere.local_addr().unwrap());
+        let names: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
+        adopt(&world, &names).await;
+        for (place, row) in ROWS.iter().enumerate() {
+            let fault = Fault::new(row.kind).on("DestroyProxies").for_id(proxy(place));
+            let fault = fault.with(|with| with.location = Some(location.clone()));
+            world.fault((row.with)(fault));
+        }
+        world.kubectl(&["delete", "gaap", "--all", "--wait=false"]).await;
+        join_all(ROWS.iter().enumerate().map(|(place, row)| check(&world, row, proxy(place)))).await;
+
+        assert!(elsewhere.accept().is_err(), "a redirect was followed");
+        let metrics = world.operator().metrics().await;
+        for row in ROWS {
+            assert!(metrics.calls("DestroyProxies", row.code) >= 1.0, "{}: {}", row.name, metrics.text);
+        }
+        world.finish().await;
+    })
+    .await;
+}
+
+async fn check(world: &World, row: &Row, proxy: String) {
+    world.gone(row.name).await;
+    destroyed_once(world, row.name, &proxy, row.tokens);
+    told_first(world, row.name, row.first).await;
+    let mut codes: Vec<String> = world
+        .history(row.name)
+        .iter()
+        .filter_map(|object| Some(object["status"]["destroy"]["lastCode"].as_str()?.to_owned()))
+        .collect();
+    codes.dedup();
+    assert_eq!(codes.first().map(String::as_str), Some(row.code), "{}: {codes:?}", row.name);
+    if row.first != DESTROYING {
+        let object = world.history(row.name).into_iter().find(|object| object["status"]["destroy"]["lastCode"] == row.code);
+        let said = object.unwrap()["status"]["conditions"].to_string();
+        assert!(said.contains("The proxy is still RUNNING. Next tr"), "{}: {said}", row.name);
+    }
+}
