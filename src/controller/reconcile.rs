@@ -12,6 +12,7 @@ use crate::controller::act::{self, ActError};
 use crate::controller::backoff::jittered;
 use crate::controller::context::Context;
 use crate::controller::decide::{Decision, Release, Step, decide};
+use crate::controller::kube_call::KubeError;
 use crate::controller::memory::Outcome;
 use crate::controller::object::WatchedProxy;
 use crate::controller::observation::{Cloud, Resource};
@@ -41,6 +42,10 @@ pub async fn reconcile(object: Arc<WatchedProxy>, context: Arc<Context>) -> Resu
         Ok(resource) => Reconcile { context: &context, account: &mut account, resource, turn: None }.run().await,
         Err(reason) => report::malformed(&context, &object, &reason).await,
     };
+    // Whoever cannot be brought to send must not keep the others from it.
+    if let (true, Some(uid)) = (result.is_err() || object.guarded.is_err(), object.uid()) {
+        context.queue.leave(&uid);
+    }
     let took = context.clock.now().monotonic.saturating_sub(started.monotonic);
     report::finish(&context, &object, &account, result.as_ref().err(), took);
     running.ends(result.is_err(), result.as_ref().is_ok_and(Option::is_some), took);
@@ -99,36 +104,47 @@ impl Reconcile<'_> {
 
     async fn perform(&mut self, decision: Decision, cloud: &Cloud) -> Result<Next, ActError> {
         match decision.step {
-            Step::AddFinalizer => {
-                self.resource = act::add_finalizer(self.context, &self.resource).await?;
-                Ok(Next::Decide)
-            }
+            Step::AddFinalizer => match act::add_finalizer(self.context, &self.resource).await {
+                Ok(resource) => {
+                    self.resource = resource;
+                    Ok(Next::Decide)
+                }
+                Err(ActError::Kube(error)) if error.is_outdated() => self.catch_up(error).await,
+                Err(ActError::Kube(error)) if error.is_not_found() => Ok(Next::Return(None)),
+                Err(error) => Err(error),
+            },
             Step::Look => {
                 act::look(self.context, &self.resource);
                 Ok(Next::Return(None))
             }
             Step::Prepare { look_first } => self.prepare(look_first, decision.status.as_ref()).await,
             Step::Destroy(request) => Ok(self.destroy(&request, cloud).await),
-            Step::StoreAttempt => {
-                if let Some(plan) = &decision.status {
-                    self.store(plan).await?;
-                }
-                Ok(Next::Decide)
-            }
+            Step::Store => match &decision.status {
+                Some(plan) => Ok(self.store(plan).await?.unwrap_or(Next::Decide)),
+                None => Ok(Next::Decide),
+            },
             Step::Release(release) => self.release(&release).await,
             Step::Wait => {
-                if let Some(plan) = &decision.status {
-                    self.store(plan).await?;
-                }
-                Ok(Next::Return(decision.again))
+                let next = match &decision.status {
+                    Some(plan) => self.store(plan).await?,
+                    None => None,
+                };
+                Ok(next.unwrap_or(Next::Return(decision.again)))
             }
         }
     }
 
-    /// Stores a status; a change of the headline is also an event.
-    async fn store(&mut self, plan: &Plan) -> Result<(), ActError> {
+    /// Stores a status; a change of the headline is also an event. Returns what to do instead when the resource is not
+    /// what it was decided on any more.
+    async fn store(&mut self, plan: &Plan) -> Result<Option<Next>, ActError> {
         let before = report::headline(&self.resource.status);
-        if let Some(resource) = act::write_status(self.context, &self.resource, plan).await? {
+        let written = match act::write_status(self.context, &self.resource, plan).await {
+            Ok(written) => written,
+            Err(ActError::Kube(error)) if error.is_outdated() => return self.catch_up(error).await.map(Some),
+            Err(ActError::Kube(error)) if error.is_not_found() => return Ok(Some(Next::Return(None))),
+            Err(error) => return Err(error),
+        };
+        if let Some(resource) = written {
             self.account.wrote_status = true;
             let (reason, message) = plan.headline();
             if before.as_deref() != Some(reason.as_str()) {
@@ -136,7 +152,19 @@ impl Reconcile<'_> {
             }
             self.resource = resource;
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// A write was refused because the resource changed since it was read: what it is now decides.
+    async fn catch_up(&mut self, error: KubeError) -> Result<Next, ActError> {
+        match act::read_fresh(self.context, &self.resource).await? {
+            Some(fresh) if fresh.resource_version != self.resource.resource_version => {
+                self.resource = fresh;
+                Ok(Next::Decide)
+            }
+            Some(_) => Err(error.into()),
+            None => Ok(Next::Return(None)),
+        }
     }
 
     /// Waits for the turn to send, then reads the resource from the API server: S1 wants that read right before the
@@ -153,7 +181,9 @@ impl Reconcile<'_> {
         }
         if let Some(pause) = stay_away(ahead, self.context.waiting_inside, self.context.requests_per_second) {
             if let Some(plan) = plan.filter(|_| pause > LONG_TURN) {
-                self.store(plan).await?;
+                if let Some(next) = self.store(plan).await? {
+                    return Ok(next);
+                }
             }
             return Ok(Next::Return(Some(pause)));
         }
@@ -208,20 +238,11 @@ impl Reconcile<'_> {
             self.context.claims.remove(&owner.uid);
             return Ok(Next::Decide);
         }
-        match act::remove_finalizer(self.context, &self.resource).await {
+        let retained = *release == Release::Retained;
+        match act::remove_finalizer(self.context, &self.resource, retained).await {
             Ok(true) => {}
             Ok(false) => return Ok(Next::Return(None)),
-            // The object changed since it was cached: what it is now decides.
-            Err(ActError::Kube(error)) if error.is_outdated() => {
-                return match act::read_fresh(self.context, &self.resource).await? {
-                    Some(fresh) if fresh.resource_version != self.resource.resource_version => {
-                        self.resource = fresh;
-                        Ok(Next::Decide)
-                    }
-                    Some(_) => Err(error.into()),
-                    None => Ok(Next::Return(None)),
-                };
-            }
+            Err(ActError::Kube(error)) if error.is_outdated() => return self.catch_up(error).await,
             Err(error) => return Err(error),
         }
         let (reason, note, warning) = act::release_note(release, &self.resource);

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use gaap_simulator::{AbsentAnswer, Entry, Fault, Kind, ProxySpec, Sight, TokenMode};
 use serde_json::json;
 
-use super::{adopt, destroyed_once, in_both_modes, proxy, seconds_between, told_first, tokens};
+use super::{adopt, destroyed_once, in_both_modes, proxy, seconds_between, tokens, told_first};
 use crate::harness::{LIMIT, World, condition, until};
 
 const WORLDS: &[&[&str]] = &[
@@ -166,7 +166,10 @@ impl Row<'_> {
         })
         .await;
         self.world.condition(self.name, "Deleting", "Destroying").await;
-        self.world.cloud().change_proxy(&self.proxy, &ProxySpec { vanish_in_ms: Some(0), ..ProxySpec::default() }).unwrap();
+        self.world
+            .cloud()
+            .change_proxy(&self.proxy, &ProxySpec { vanish_in_ms: Some(0), ..ProxySpec::default() })
+            .unwrap();
         self.ends("a").await;
     }
 
@@ -176,7 +179,11 @@ impl Row<'_> {
         self.delete().await;
         self.world.gone(self.name).await;
         let sent = self.world.destroys(&self.proxy);
-        assert_eq!((tokens(self.world, &self.proxy).as_str(), self.world.accepted(&self.proxy)), ("ab", 2), "{sent:#?}");
+        assert_eq!(
+            (tokens(self.world, &self.proxy).as_str(), self.world.accepted(&self.proxy)),
+            ("ab", 2),
+            "{sent:#?}"
+        );
         assert!(seconds_between(&sent[0], &sent[1]) >= 1.95, "{sent:#?}");
         assert_eq!(sent[0].accepted_create_times, sent[1].accepted_create_times, "it is the same proxy");
     }

@@ -158,7 +158,8 @@ async fn check(world: &World, row: &Row, proxy: String) {
     codes.dedup();
     assert_eq!(codes.first().map(String::as_str), Some(row.code), "{}: {codes:?}", row.name);
     if row.first != DESTROYING {
-        let object = world.history(row.name).into_iter().find(|object| object["status"]["destroy"]["lastCode"] == row.code);
+        let object =
+            world.history(row.name).into_iter().find(|object| object["status"]["destroy"]["lastCode"] == row.code);
         let said = object.unwrap()["status"]["conditions"].to_string();
         assert!(said.contains("The proxy is still RUNNING. Next tr"), "{}: {said}", row.name);
     }
