@@ -9,7 +9,7 @@ use futures::future::join_all;
 use gaap_simulator::{Entry, Fault, Kind, ProxySpec};
 use serde_json::{Value, json};
 
-use crate::harness::{World, condition, headline, manifest, until, LIMIT};
+use crate::harness::{LIMIT, World, condition, headline, manifest, until};
 
 /// What a user is told, and by it what happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -326,7 +326,11 @@ async fn each_class_of_answer_to_the_question_for_the_account_is_told_and_heals(
         world.cloud().clear_faults();
         // The same credentials written again, with another file beside them, are a change that is taken up at once.
         world.write_credentials(OTHER_KEY.0, OTHER_KEY.1);
-        world.cloud().put_credential(gaap_simulator::Credential::new(OTHER_KEY.0, OTHER_KEY.1, gaap_simulator::DEFAULT_UIN));
+        world.cloud().put_credential(gaap_simulator::Credential::new(
+            OTHER_KEY.0,
+            OTHER_KEY.1,
+            gaap_simulator::DEFAULT_UIN,
+        ));
         world.available("edge").await;
         world.operator().ready().await;
         world.delete("edge").await;

@@ -44,7 +44,8 @@ fn proxy(place: usize) -> String {
 
 /// A proxy and its resource for each name, seen as Available.
 async fn adopt(world: &World, names: &[&str]) {
-    let manifests: Vec<Value> = (0..).zip(names).map(|(place, name)| manifest(name, &proxy(place), json!({}))).collect();
+    let manifests: Vec<Value> =
+        (0..).zip(names).map(|(place, name)| manifest(name, &proxy(place), json!({}))).collect();
     for place in 0..names.len() {
         world.cloud().add_proxy(&ProxySpec::named(proxy(place))).unwrap();
     }

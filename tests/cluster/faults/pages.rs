@@ -70,7 +70,8 @@ async fn one_whole_answer_without_a_proxy_is_no_proof_of_its_absence() {
 #[tokio::test]
 async fn a_page_shorter_than_was_asked_for_proves_no_absence() {
     in_both_modes("limit-ignored", async |world: World| {
-        let look = look_together(&world, Fault::new(Kind::LimitIgnored).times(0).with(|with| with.limit = Some(1))).await;
+        let look =
+            look_together(&world, Fault::new(Kind::LimitIgnored).times(0).with(|with| with.limit = Some(1))).await;
         let shown = &look.describe.as_ref().unwrap().returned;
         assert_eq!(shown.len(), 1, "{look:?}");
         for id in look.ids.iter().filter(|id| **id != shown[0].id) {
