@@ -14,7 +14,7 @@ build=(cargo build --locked --workspace --bin gaap-demo)
 if [[ -x $program && -z $(find "${sources[@]}" -newer "$program" -print -quit) ]]; then
     "${build[@]}" --quiet
 else
-    last="never built here before; from nothing it takes about 2 min on two cores"
+    last="never built here before; from nothing it takes about a minute on two cores"
     [[ -s $target/gaap-demo.seconds ]] && last="the last build took $(<"$target/gaap-demo.seconds") s"
     echo "building gaap-demo with Cargo; $last" >&2
     "${build[@]}"

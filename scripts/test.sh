@@ -15,33 +15,35 @@ esac
 
 deny_version=0.20.2
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/gaap-operator/tools
-target=${CARGO_TARGET_DIR:-target}
+# The absolute path, for programs that are started from another folder.
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+export CARGO_TARGET_DIR=$target
 export CARGO_TERM_PROGRESS_WHEN=never
+
+# Everything is built with --workspace: a package that is built alone gets other features of the shared dependencies,
+# and they would be compiled twice.
+suite() { cargo test --workspace --locked --quiet "$@"; }
 
 formatted() { cargo fmt --all --check; }
 linted() { cargo clippy --workspace --all-targets --locked --quiet -- -D warnings; }
 units() {
-    # The binaries that the tests start are built with them; the cluster tests have a step of their own.
-    cargo test --workspace --locked --quiet --lib --bins
-    cargo test --locked --quiet -p gaap-simulator -p oracle --tests
-    cargo test --locked --quiet -p gaap-operator --test coverage -- --nocapture
+    suite --lib --bins
+    suite --test http --test program --test promises --test readme
+    suite --test coverage -- --nocapture
 }
 documented() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet; }
-generated() { scripts/generate.sh --check; }
-chart() { scripts/chart-test.sh; }
-control_plane() { cargo test --locked --quiet -p control-plane --tests; }
-binaries() { cargo run --locked --quiet -p control-plane --bin gaap-control-plane -- binaries --controllers; }
-sdk() {
-    cargo build --locked --quiet -p gaap-simulator --bins
-    tests/sdk/run.sh "$target/debug/gaap-simulator"
-}
+programs() { cargo build --workspace --bins --locked --quiet; }
+generated() { GAAP_OPERATOR=$target/debug/gaap-operator scripts/generate.sh --check; }
+chart() { GAAP_OPERATOR=$target/debug/gaap-operator scripts/chart-test.sh; }
+binaries() { "$target/debug/gaap-control-plane" binaries --controllers; }
+sdk() { GAAP_SIMULATOR=$target/debug/gaap-simulator tests/sdk/run.sh -q; }
+control_plane() { suite --test behaviour; }
 cluster() {
-    cargo build --locked --quiet -p gaap-operator --bins
-    cargo test --locked --quiet -p gaap-operator --test cluster --no-run
-    cargo run --locked --quiet -p control-plane --bin gaap-control-plane -- run --controllers -- \
-        cargo test --locked -p gaap-operator --test cluster -- --test-threads "${CLUSTER_THREADS:-6}"
+    suite --test cluster --no-run
+    "$target/debug/gaap-control-plane" run --controllers -- \
+        cargo test --workspace --locked --test cluster -- --test-threads "${CLUSTER_THREADS:-6}"
 }
-demo() { cargo test --locked --quiet -p demo --tests -- --nocapture; }
+demo() { suite --test demo -- --nocapture; }
 denied() {
     local deny=$tools/cargo-deny-$deny_version/bin/cargo-deny
     if [[ ! -x $deny ]]; then
@@ -58,6 +60,7 @@ steps=(
     "linted|clippy finds nothing"
     "units|unit, loopback and oracle tests, and the coverage table"
     "documented|the documentation builds without a warning"
+    "programs|the programs build"
 )
 if [[ -z $fast ]]; then
     steps+=(

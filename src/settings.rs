@@ -81,7 +81,17 @@ pub struct Settings {
     #[arg(long, env = "GAAP_STS_ENDPOINT", value_name = "URL", help_heading = "Cloud")]
     sts_endpoint: Option<Url>,
     /// Allow endpoints with plain http or on a loopback host (tests only)
-    #[arg(long, env = "GAAP_ALLOW_INSECURE_ENDPOINT", help_heading = "Cloud")]
+    #[arg(
+        long,
+        env = "GAAP_ALLOW_INSECURE_ENDPOINT",
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "Cloud"
+    )]
     pub allow_insecure_endpoint: bool,
     /// PEM file of certificate authorities that are trusted beside the built-in ones
     #[arg(long, env = "GAAP_CA_BUNDLE", value_name = "FILE", help_heading = "Cloud")]
@@ -254,6 +264,19 @@ mod tests {
             assert_eq!(argument.get_env().unwrap().to_str(), Some(format!("GAAP_{plain}").as_str()), "{flag}");
             assert!(argument.get_help().is_some() && argument.get_help_heading().is_some(), "{flag}");
         }
+    }
+
+    #[test]
+    fn the_switch_is_written_as_go_writes_it_too() {
+        for (flags, allowed) in [
+            (&[][..], false),
+            (&["--allow-insecure-endpoint"][..], true),
+            (&["--allow-insecure-endpoint=true"][..], true),
+            (&["--allow-insecure-endpoint=false"][..], false),
+        ] {
+            assert_eq!(parse(flags).unwrap().allow_insecure_endpoint, allowed, "{flags:?}");
+        }
+        assert!(parse(&["--allow-insecure-endpoint=perhaps"]).unwrap_err().contains("--allow-insecure-endpoint"));
     }
 
     #[test]

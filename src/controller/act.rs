@@ -15,7 +15,7 @@ use crate::controller::finalizer;
 use crate::controller::kube_call::{KubeError, kube_call};
 use crate::controller::memory::{LookRecord, Outcome, Seen, SendRecord};
 use crate::controller::object::WatchedProxy;
-use crate::controller::observation::Resource;
+use crate::controller::observation::{Claim, Resource};
 use crate::controller::status::Plan;
 use crate::crd::{GaapProxy, GaapProxyStatus};
 use crate::gaap::{Class, DestroyRequest, Look, MemberOutcome, Session, Turn};
@@ -58,6 +58,17 @@ pub async fn read_fresh(context: &Context, resource: &Resource) -> Result<Option
     };
     let fresh = Resource::read(&object).map_err(ActError::Malformed)?;
     Ok((fresh.uid == resource.uid).then_some(fresh))
+}
+
+/// The claimant is there still, by the API server's word.
+pub async fn exists(context: &Context, claim: &Claim) -> Result<bool, ActError> {
+    let Some((namespace, name)) = claim.key.split_once('/') else { return Ok(false) };
+    let call: Api<kube::core::PartialObjectMeta<GaapProxy>> = Api::namespaced(context.kube.clone(), namespace);
+    match kube_call("reading the owner of the proxy", call.get(name)).await {
+        Ok(object) => Ok(object.metadata.uid.as_ref() == Some(&claim.uid)),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Stores our finalizer. Returns the resource as it is now.
@@ -198,9 +209,11 @@ pub fn release_note(release: &Release, resource: &Resource) -> (&'static str, St
         Release::Retained => {
             ("Retained", format!("Proxy {proxy} was left alone, because spec.deletionPolicy is Retain."), false)
         }
-        Release::NotOwner { owner } => {
-            ("NotOwner", format!("Proxy {proxy} was left alone: it belongs to {owner}, which was made first."), false)
-        }
+        Release::NotOwner { owner } => (
+            "NotOwner",
+            format!("Proxy {proxy} was left alone: it belongs to {}, which was made first.", owner.key),
+            false,
+        ),
         Release::Gone => {
             ("Destroyed", format!("Proxy {proxy} is gone: two complete answers in a row were without it."), false)
         }

@@ -18,8 +18,9 @@ const CONFIG: Duration = Duration::from_secs(1800);
 pub fn hold(failure: &Failure, failures: u32, poll: Duration, now: Duration, generation: i64, random: f64) -> Hold {
     let pause = match failure.class {
         Class::Soon => Duration::from_secs(1) + Duration::from_secs(4).mul_f64(random),
-        Class::Observe | Class::Gone => poll,
-        Class::Backoff => jittered(exponential(failures), random),
+        Class::Observe => poll,
+        // "Gone" for a proxy that the next look still shows: the cloud contradicts itself, and may go on doing so.
+        Class::Backoff | Class::Gone => jittered(exponential(failures), random),
         Class::User => jittered(USER, random),
         Class::Config => jittered(CONFIG, random),
     };

@@ -181,17 +181,20 @@ impl Memories {
         self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A copy of what is remembered of this uid; a new memory begins now.
+    /// Begins a memory of a resource that was listed or made. Only the watch begins and ends memories: a reconcile
+    /// that runs on after its resource is gone would begin one that nobody ends.
+    pub fn meet(&self, uid: &str, now: Duration) {
+        self.lock().entry(uid.to_owned()).or_insert_with(|| Memory { since: now, ..Memory::default() });
+    }
+
+    /// A copy of what is remembered of this uid; an empty memory that begins now when the resource is gone.
     pub fn get(&self, uid: &str, now: Duration) -> Memory {
-        let mut memories = self.lock();
-        match memories.get(uid) {
-            Some(memory) => memory.clone(),
-            None => {
-                let memory = Memory { since: now, ..Memory::default() };
-                memories.insert(uid.to_owned(), memory.clone());
-                memory
-            }
-        }
+        self.lock().get(uid).cloned().unwrap_or_else(|| Memory { since: now, ..Memory::default() })
+    }
+
+    /// The resource is there, as far as the watch has told.
+    pub fn knows(&self, uid: &str) -> bool {
+        self.lock().contains_key(uid)
     }
 
     /// Changes what is remembered, unless the resource has been forgotten meanwhile.

@@ -105,15 +105,21 @@ impl ControllerMetrics {
         self.errors.get_or_create(&LABEL).inc();
     }
 
+    /// A resource that was listed or made. Only the watch begins and ends what is shown of one.
+    pub fn meet(&self, uid: &str) {
+        let unseen = Facts { state: state_label(None), step: None, deleted: None };
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner).entry(uid.to_owned()).or_insert(unseen);
+    }
+
     /// Takes in what a reconcile found.
     pub fn observe(&self, uid: &str, state: Option<&str>, step: Option<Reason>, deleted: Option<i64>, finished: bool) {
-        let mut facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
         if finished {
-            facts.remove(uid);
-            return;
+            all.remove(uid);
+        } else if let Some(facts) = all.get_mut(uid) {
+            let step = step.unwrap_or(Reason::Requesting).as_str();
+            *facts = Facts { state: state_label(state), step: deleted.map(|_| step), deleted };
         }
-        let step = step.map_or(Reason::Requesting, |reason| reason).as_str();
-        facts.insert(uid.to_owned(), Facts { state: state_label(state), step: deleted.map(|_| step), deleted });
     }
 
     /// A resource is gone.

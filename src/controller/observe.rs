@@ -10,7 +10,6 @@ use crate::process::clock::Now;
 /// Everything `decide` needs, without asking anybody.
 pub fn observe(context: &Context, resource: &Resource, fresh: bool, now: Now) -> Observation {
     if resource.deleted.is_some() {
-        context.memories.get(&resource.uid, now.monotonic);
         context.memories.update(&resource.uid, |memory| {
             memory.deleting_since.get_or_insert(now.monotonic);
         });

@@ -146,6 +146,11 @@ impl Reconcile<'_> {
             return Ok(Next::Return(None));
         }
         let ahead = self.context.queue.join(&self.resource.uid);
+        // Gone since this reconcile began: the watch has cleared up before, and would not do it again.
+        if !self.context.memories.knows(&self.resource.uid) {
+            self.context.queue.leave(&self.resource.uid);
+            return Ok(Next::Return(None));
+        }
         if let Some(pause) = stay_away(ahead, self.context.waiting_inside, self.context.requests_per_second) {
             if let Some(plan) = plan.filter(|_| pause > LONG_TURN) {
                 self.store(plan).await?;
@@ -196,6 +201,13 @@ impl Reconcile<'_> {
     }
 
     async fn release(&mut self, release: &Release) -> Result<Next, ActError> {
+        // The cache may be behind: an owner that is gone would leave the proxy to nobody.
+        if let Release::NotOwner { owner } = release
+            && !act::exists(self.context, owner).await?
+        {
+            self.context.claims.remove(&owner.uid);
+            return Ok(Next::Decide);
+        }
         match act::remove_finalizer(self.context, &self.resource).await {
             Ok(true) => {}
             Ok(false) => return Ok(Next::Return(None)),

@@ -114,7 +114,13 @@ fn watch_failed(error: &watcher::Error, listed: bool, readiness: &Readiness) {
 /// Brings the index of claims up to an event, wakes those whom it concerns, forgets what is gone.
 fn index(context: &Context, event: &Event<WatchedProxy>) {
     let concerned = match event {
-        Event::Apply(object) | Event::InitApply(object) => context.claims.put(object),
+        Event::Apply(object) | Event::InitApply(object) => {
+            if let Some(uid) = object.uid() {
+                context.memories.meet(&uid, context.clock.now().monotonic);
+                context.metrics.meet(&uid);
+            }
+            context.claims.put(object)
+        }
         Event::Delete(object) => {
             let uid = object.uid().unwrap_or_default();
             context.memories.forget(&uid);

@@ -15,11 +15,25 @@
 
 mod harness;
 
+mod api_server;
+mod canary;
 mod crash;
 mod errors;
+<<<<<<< HEAD
+mod helm;
+=======
 mod faults;
+>>>>>>> faults
 mod input;
 mod lifecycle;
+mod malformed;
+mod namespace;
 mod never_seen;
+mod pace;
+mod process;
 mod recreate;
 mod retain;
+mod watch;
+/// Tests run in the order of their names, and this one judges what all others did.
+#[path = "rbac.rs"]
+mod z_rbac;

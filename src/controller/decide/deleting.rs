@@ -70,7 +70,7 @@ fn ownership(observation: &Observation) -> Option<Decision> {
     let mine = (resource.created, resource.uid.clone());
     let oldest = claims.others.iter().min_by_key(|claim| age(claim))?;
     if age(oldest) < mine {
-        return Some(Decision::step(Step::Release(Release::NotOwner { owner: oldest.key.clone() })));
+        return Some(Decision::step(Step::Release(Release::NotOwner { owner: oldest.clone() })));
     }
     let living = claims.others.iter().filter(|claim| !claim.deleting).min_by_key(|claim| age(claim))?;
     let message = format!(

@@ -12,7 +12,7 @@ mod tests;
 
 use std::time::Duration;
 
-use crate::controller::observation::{Observation, Resource};
+use crate::controller::observation::{Claim, Observation, Resource};
 use crate::controller::reasons::Reason;
 use crate::controller::status::Plan;
 use crate::crd::{AccountStatus, GaapProxyStatus, ProxyMirror};
@@ -48,8 +48,8 @@ pub enum Release {
     Retained,
     /// Another resource owns the proxy.
     NotOwner {
-        /// `namespace/name` of the owner.
-        owner: String,
+        /// The claim of the owner.
+        owner: Claim,
     },
     /// The proxy is proved gone.
     Gone,

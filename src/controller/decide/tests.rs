@@ -152,7 +152,7 @@ fn a_later_claimant_goes_without_a_cloud_call() {
     for deleting_too in [false, true] {
         let mut observation = running(0.0);
         observation.claims.others = vec![claim("old", 500, deleting_too)];
-        let owner = "other/old".to_owned();
+        let owner = claim("old", 500, deleting_too);
         assert_eq!(decide(&observation, at(0.0)).step, Step::Release(Release::NotOwner { owner }));
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use axum::http::{HeaderName, Method, Request, Response, StatusCode, header};
+use axum::http::{HeaderName, Method, Request, Response, StatusCode, Uri, header};
 use futures::StreamExt;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -58,9 +58,30 @@ impl Write {
     }
 }
 
+/// What a hold waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Write(Write),
+    /// The list that comes before a watch.
+    List,
+}
+
+impl Wanted {
+    fn is(self, method: &Method, uri: &Uri, body: &str) -> bool {
+        match self {
+            Wanted::Write(write) => write.is(method, uri.path(), body),
+            Wanted::List => method == Method::GET && uri.path().ends_with("/gaapproxies") && !is_watch(uri),
+        }
+    }
+}
+
+fn is_watch(uri: &Uri) -> bool {
+    uri.query().is_some_and(|query| query.contains("watch=true"))
+}
+
 #[derive(Default)]
 struct Holds {
-    wanted: Vec<(u64, Write, Side)>,
+    wanted: Vec<(u64, Wanted, Side)>,
     reached: BTreeMap<u64, Fate>,
     next: u64,
     /// Watches that were opened before this many silences are silent.
@@ -121,11 +142,20 @@ impl Gate {
 
     /// The next request of this kind is held.
     pub fn hold(&self, write: Write, side: Side) -> Hold<'_> {
+        self.hold_any(Wanted::Write(write), side)
+    }
+
+    /// The next list of resources is held: it comes before a watch begins.
+    pub fn hold_list(&self, side: Side) -> Hold<'_> {
+        self.hold_any(Wanted::List, side)
+    }
+
+    fn hold_any(&self, wanted: Wanted, side: Side) -> Hold<'_> {
         let mut holds = self.shared.holds.lock().unwrap();
         holds.next += 1;
         let number = holds.next;
-        holds.wanted.push((number, write, side));
-        Hold { gate: self, number, what: format!("{write:?} held {side:?}") }
+        holds.wanted.push((number, wanted, side));
+        Hold { gate: self, number, what: format!("{wanted:?} held {side:?}") }
     }
 
     /// Nothing more comes through the watches that are open now, not even their end, as when a firewall forgets
@@ -186,10 +216,10 @@ impl Shared {
     }
 
     /// Holds this request if somebody wants that. False when it is to be lost.
-    async fn pass(&self, method: &Method, path: &str, body: &str, side: Side) -> bool {
+    async fn pass(&self, method: &Method, uri: &Uri, body: &str, side: Side) -> bool {
         let number = {
             let mut holds = self.holds.lock().unwrap();
-            let fits = |(_, write, where_): &(u64, Write, Side)| *where_ == side && write.is(method, path, body);
+            let fits = |(_, wanted, at): &(u64, Wanted, Side)| *at == side && wanted.is(method, uri, body);
             let Some(place) = holds.wanted.iter().position(fits) else { return true };
             let (number, ..) = holds.wanted.remove(place);
             holds.reached.insert(number, Fate::Held);
@@ -227,12 +257,11 @@ async fn forward(State(shared): State<Shared>, request: Request<Body>) -> Respon
     let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, 4 << 20).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&body).into_owned();
-    let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
-    let is_watch = parts.uri.query().is_some_and(|query| query.contains("watch=true"));
+    let (method, uri) = (parts.method.clone(), parts.uri.clone());
     for name in [header::HOST, header::AUTHORIZATION, header::CONNECTION] {
         parts.headers.remove(name);
     }
-    if !shared.pass(&method, &path, &text, Side::Before).await {
+    if !shared.pass(&method, &uri, &text, Side::Before).await {
         return lost("the gate lost the request");
     }
     let opened = shared.holds.lock().unwrap().silences;
@@ -241,7 +270,7 @@ async fn forward(State(shared): State<Shared>, request: Request<Body>) -> Respon
         Ok(answer) => answer,
         Err(error) => return lost(&error.to_string()),
     };
-    if !shared.pass(&method, &path, &text, Side::After).await {
+    if !shared.pass(&method, &uri, &text, Side::After).await {
         return lost("the gate lost the answer");
     }
     let (mut parts, body) = answer.into_parts();
@@ -250,7 +279,7 @@ async fn forward(State(shared): State<Shared>, request: Request<Body>) -> Respon
         parts.headers.remove(name);
     }
     let body = Body::new(body);
-    if !is_watch {
+    if !is_watch(&uri) {
         return Response::from_parts(parts, body);
     }
     let silent = move || shared.holds.lock().unwrap().silences > opened;

@@ -1,7 +1,7 @@
 //! The end of every test: what the API server and the cloud saw, held against the promises.
 
 use gaap_simulator::{DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY, DEFAULT_UIN};
-use oracle::{Account, Context, parse_duration};
+use oracle::{Account, Context, Secret, parse_duration};
 use serde_json::Value;
 
 use super::patience::{LIMIT, until};
@@ -70,11 +70,26 @@ impl World {
             absence_spacing: time("--absence-spacing"),
             minimum_age: time("--minimum-age"),
             settle_time: time("--settle-time"),
-            accounts: vec![Account { id: DEFAULT_UIN.to_owned(), endpoint: self.cloud_url() }],
-            secrets: vec![DEFAULT_SECRET_ID.into(), DEFAULT_SECRET_KEY.into()],
+            accounts: self.accounts(),
+            secrets: self.secrets(),
             events: self.sight.raw_events(),
             texts: vec![("operator log".to_owned(), self.operator.log())],
             ..Context::default()
         }
+    }
+
+    /// Every account that a key of this cloud belongs to.
+    fn accounts(&self) -> Vec<Account> {
+        let keys = self.cloud().credentials();
+        let ids = keys.iter().map(|key| key.uin.as_str()).chain([DEFAULT_UIN]);
+        ids.map(|id| Account { id: id.to_owned(), endpoint: self.cloud_url() }).collect()
+    }
+
+    /// Everything that must be seen nowhere.
+    pub fn secrets(&self) -> Vec<Secret> {
+        let keys = self.cloud().credentials();
+        let own = keys.into_iter().flat_map(|key| [Some(key.secret_id), Some(key.secret_key), key.token]);
+        let all = own.flatten().chain([DEFAULT_SECRET_ID.to_owned(), DEFAULT_SECRET_KEY.to_owned()]);
+        all.map(Secret::from).collect()
     }
 }

@@ -31,6 +31,11 @@ pub use objects::manifest;
 pub use operator::{Operator, Signal};
 pub use patience::{LIMIT, until};
 pub use serving::Metrics;
-pub use shared::{Cluster, RELEASE, SYSTEM};
+pub use shared::{CHART, Cluster, RELEASE, SYSTEM, guard, run};
 pub use sight::{Event, condition, headline};
+<<<<<<< HEAD
+pub use judge::operator_user;
+pub use world::{BOTH, FLAGS, OTHER, PROXY, World, in_both_modes, worlds_at_work};
+=======
 pub use world::{BOTH, Build, FLAGS, OTHER, PROXY, World, in_both_modes};
+>>>>>>> faults

@@ -27,6 +27,11 @@ impl World {
         self.cluster.kubectl_with(&["apply", "-n", &self.namespace], &manifest.to_string()).await
     }
 
+    /// The same without kubectl's own look at the schema.
+    pub async fn apply_unchecked(&self, manifest: &Value) -> String {
+        self.cluster.kubectl_with(&["apply", "-n", &self.namespace, "--validate=false"], &manifest.to_string()).await
+    }
+
     /// `kubectl apply`, which must be refused: what the user is told.
     pub async fn apply_refused(&self, manifest: &Value) -> String {
         let text = manifest.to_string();
@@ -149,6 +154,11 @@ impl World {
             found.ok_or_else(|| format!("{:?}", events.iter().map(|event| &event.reason).collect::<Vec<_>>()))
         })
         .await
+    }
+
+    /// All events of the namespace as the API server has them.
+    pub fn raw_events(&self) -> Vec<Value> {
+        self.sight.raw_events()
     }
 
     /// The events about the resource so far.

@@ -30,7 +30,7 @@ pub struct Launch {
 
 /// An operator that can be started, killed, and started again.
 pub struct Operator {
-    launch: Launch,
+    launch: Mutex<Launch>,
     running: Mutex<Option<Running>>,
     starts: Mutex<Vec<String>>,
 }
@@ -44,14 +44,14 @@ struct Running {
 
 impl Operator {
     pub(super) fn new(launch: Launch) -> Self {
-        Self { launch, running: Mutex::default(), starts: Mutex::default() }
+        Self { launch: Mutex::new(launch), running: Mutex::default(), starts: Mutex::default() }
     }
 
     /// Starts it, and does not wait for anything.
     pub async fn spawn(&self) {
         assert!(self.running.lock().unwrap().is_none(), "one process at a time");
         let (guard, program) = (guard().await, operator_program().await);
-        let Launch { name, kubeconfig, flags, environment, log } = &self.launch;
+        let Launch { name, kubeconfig, flags, environment, log } = &self.launch.lock().unwrap().clone();
         let number = self.starts.lock().unwrap().len();
         let name = format!("{name}-{number}");
         let file = OpenOptions::new().create(true).append(true).open(log).unwrap();
@@ -73,6 +73,16 @@ impl Operator {
     pub async fn start(&self) {
         self.spawn().await;
         self.ready().await;
+    }
+
+    /// The next start is with this kubeconfig.
+    pub fn use_kubeconfig(&self, kubeconfig: PathBuf) {
+        self.launch.lock().unwrap().kubeconfig = kubeconfig;
+    }
+
+    /// The kubeconfig it is started with.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.launch.lock().unwrap().kubeconfig.clone()
     }
 
     /// Waits until `/readyz` answers 200.
@@ -137,6 +147,15 @@ impl Operator {
         serving::get(self.address("--health-probe-bind-address")?, "/readyz").await
     }
 
+    /// Waits until `/readyz` answers 503 with these words.
+    pub async fn waits_for(&self, words: &[&str]) {
+        until(&format!("/readyz with {words:?}"), LIMIT, async || match self.readyz().await? {
+            (503, said) if words.iter().all(|word| said.contains(word)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+    }
+
     /// Status and text of `/healthz`.
     pub async fn healthz(&self) -> Result<(u16, String), String> {
         serving::get(self.address("--health-probe-bind-address")?, "/healthz").await
@@ -156,7 +175,7 @@ impl Operator {
 
     /// Everything it printed, over all starts.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.launch.log).unwrap_or_default()
+        std::fs::read_to_string(&self.launch.lock().unwrap().log).unwrap_or_default()
     }
 
     /// Waits until the present process has printed this.

@@ -1,7 +1,7 @@
 //! What all worlds share: one control plane with the chart installed, a folder that is removed whatever happens, and
 //! turns, so that a loaded machine does not make every wait long.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -15,6 +15,9 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 pub const RELEASE: &str = "gaap-operator";
 /// The namespace of the release.
 pub const SYSTEM: &str = "gaap-system";
+
+/// The chart of this repository.
+pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/helm/gaap-operator");
 
 /// Worlds at work at the same time.
 const TURNS: usize = 4;
@@ -33,16 +36,20 @@ pub struct Cluster {
 impl Cluster {
     /// The one that all worlds share (`GAAP_CONTROL_PLANE`, or one that ends with this process).
     pub async fn shared() -> Arc<Self> {
-        let made = SHARED.get_or_init(|| async { Self::make(false).await });
-        made.await.clone()
+        SHARED.get_or_init(|| Self::make(false, true)).await.clone()
     }
 
     /// One of its own, for a test that would disturb the others.
     pub async fn own() -> Arc<Self> {
-        Self::make(true).await
+        Self::make(true, true).await
     }
 
-    async fn make(own: bool) -> Arc<Self> {
+    /// One of its own on which nothing is installed.
+    pub async fn bare() -> Arc<Self> {
+        Self::make(true, false).await
+    }
+
+    async fn make(own: bool, install: bool) -> Arc<Self> {
         // The control plane lives on the runtime that started it, and that of a test ends with the test.
         on_services(async move {
             let options = Options { controllers: !own, ..Options::default() };
@@ -53,7 +60,9 @@ impl Cluster {
             let plane = plane.unwrap_or_else(|error| panic!("{error}"));
             let start = plane.audit().position().unwrap();
             let cluster = Self { plane, start };
-            cluster.install().await;
+            if install {
+                cluster.install().await;
+            }
             Arc::new(cluster)
         })
         .await
@@ -61,14 +70,14 @@ impl Cluster {
 
     /// Installs CRD, ServiceAccount and RBAC as a user does. No pod: the operators are processes of the tests.
     async fn install(&self) {
-        let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/helm/gaap-operator");
-        let mut helm = self.plane.helm();
-        helm.args(["upgrade", "--install", RELEASE]).arg(chart);
-        helm.args(["--namespace", SYSTEM, "--create-namespace", "--set", "replicaCount=0"]);
-        succeed(helm, None).await;
-        let mut kubectl = self.plane.kubectl();
-        kubectl.args(["wait", "--for=condition=Established", "crd/gaapproxies.gaap-operator.io", "--timeout=30s"]);
-        succeed(kubectl, None).await;
+        let options = ["--namespace", SYSTEM, "--create-namespace", "--set", "replicaCount=0"];
+        self.helm(&[&["upgrade", "--install", RELEASE, CHART], options.as_slice()].concat()).await;
+        self.established().await;
+    }
+
+    /// Waits until the API server serves the resource.
+    pub async fn established(&self) {
+        self.kubectl(&["wait", "--for=condition=Established", "crd/gaapproxies.gaap-operator.io", "--timeout=30s"]).await;
     }
 
     /// The control plane.
@@ -122,7 +131,8 @@ async fn succeed(command: Command, input: Option<&str>) -> String {
     said
 }
 
-async fn run(mut command: Command, input: Option<&str>) -> (bool, String) {
+/// Runs a command to its end: whether it succeeded, and everything it printed.
+pub async fn run(mut command: Command, input: Option<&str>) -> (bool, String) {
     let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().unwrap();

@@ -35,6 +35,12 @@ pub const FLAGS: &[(&str, &str)] = &[
 ];
 
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
+static AT_WORK: AtomicUsize = AtomicUsize::new(0);
+
+/// How many worlds are there now, in all tests of this run.
+pub fn worlds_at_work() -> usize {
+    AT_WORK.load(Ordering::SeqCst)
+}
 
 /// A namespace, a cloud of its own with proxies [`PROXY`], [`OTHER`] …, and an operator that watches the namespace.
 ///
@@ -111,7 +117,7 @@ impl World {
     }
 
     /// Its control plane.
-    pub fn cluster(&self) -> &Cluster {
+    pub fn cluster(&self) -> &Arc<Cluster> {
         &self.cluster
     }
 
@@ -284,6 +290,7 @@ impl Build {
         });
         let client = admin(&cluster).await;
         let (sight, watches) = Sight::begin(&client, &namespace);
+        AT_WORK.fetch_add(1, Ordering::SeqCst);
         let world = World {
             name: self.name,
             namespaces,
@@ -346,6 +353,7 @@ fn slug(name: &str) -> String {
 
 impl Drop for World {
     fn drop(&mut self) {
+        AT_WORK.fetch_sub(1, Ordering::SeqCst);
         for watch in &self.watches {
             watch.abort();
         }

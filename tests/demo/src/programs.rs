@@ -108,7 +108,7 @@ async fn cargo(folder: &Path, remark: Option<&str>) -> Result<Took> {
 fn announce(last: Option<Took>, remark: Option<&str>) {
     let expected = match last {
         Some(took) => format!("the last build took {}", took.describe()),
-        None => "never built here before; from nothing it takes about 4 min on two cores".to_owned(),
+        None => "never built here before; from nothing it takes about 3 min on two cores".to_owned(),
     };
     say(&format!("building {BUILD} with Cargo; {expected}"));
     if let Some(remark) = remark {

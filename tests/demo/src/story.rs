@@ -203,7 +203,7 @@ async fn delete_with_a_lost_answer(terminal: &Terminal<'_>, simulator: &Simulato
 
 async fn delete_with_a_lost_answer_and_late_reads(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<()> {
     let screen = terminal.screen;
-    screen.step(8, "The same once more, and the cloud's reads lag behind: the look still shows RUNNING")?;
+    screen.step(8, "Lose an answer once more, and let the cloud's reads lag behind: the look still shows RUNNING")?;
     let before = simulator.position().await?;
     simulator.add_fault(&answer_lost(REPEATED.proxy)).await?;
     let stale = simulator.add_fault(&stale_after_accept(REPEATED.proxy)).await?;

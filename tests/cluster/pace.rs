@@ -1,0 +1,90 @@
+//! The pace of calls, measured where they are received (S14), with many deletions at once.
+
+use std::collections::BTreeMap;
+
+use gaap_simulator::{Entry, ProxySpec};
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::harness::{LIMIT, World, manifest, until};
+
+const COUNT: usize = 60;
+
+fn proxy(place: usize) -> String {
+    format!("link-pace{place:04}")
+}
+
+async fn adopted(name: &str) -> World {
+    // A rate that the cloud would not enforce by itself: what is measured is the operator's own pace.
+    let world = World::build(name).proxies(0).cloud(|cloud| cloud.rate_limit = 0).start().await;
+    let mut items: Vec<Value> = Vec::new();
+    for place in 0..COUNT {
+        world.cloud().add_proxy(&ProxySpec::named(proxy(place))).unwrap();
+        items.push(manifest(&format!("pace-{place}"), &proxy(place), json!({})));
+    }
+    world.apply(&json!({"apiVersion": "v1", "kind": "List", "items": items})).await;
+    for place in 0..COUNT {
+        world.available(&format!("pace-{place}")).await;
+    }
+    world
+}
+
+async fn all_gone(world: &World) {
+    for place in 0..COUNT {
+        world.gone(&format!("pace-{place}")).await;
+        assert_eq!(world.accepted(&proxy(place)), 1, "{}", proxy(place));
+    }
+}
+
+fn milliseconds(entry: &Entry) -> i64 {
+    entry.time.parse::<Timestamp>().unwrap().as_millisecond()
+}
+
+/// The most attempts of one action within any second.
+fn densest(requests: &[Entry]) -> BTreeMap<String, usize> {
+    let mut by_action: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for entry in requests {
+        by_action.entry(entry.action.clone()).or_default().push(milliseconds(entry));
+    }
+    let most = |mut times: Vec<i64>| {
+        times.sort_unstable();
+        let within = |from: &i64| times.iter().filter(|time| (*from..from + 1_000).contains(time)).count();
+        times.iter().map(within).max().unwrap_or(0)
+    };
+    by_action.into_iter().map(|(action, times)| (action, most(times))).collect()
+}
+
+#[tokio::test]
+async fn sixty_deletions_at_once_never_make_more_than_twenty_calls_in_a_second_and_use_the_pace() {
+    let world = adopted("pace").await;
+    world.kubectl(&["delete", "gaap", "--all", "--wait=false"]).await;
+    all_gone(&world).await;
+    let requests = world.requests();
+    for (action, most) in densest(&requests) {
+        assert!(most <= 20, "{most} calls of {action} in one second");
+    }
+    let destroys: Vec<&Entry> = requests.iter().filter(|entry| entry.action == "DestroyProxies").collect();
+    assert_eq!(destroys.len(), COUNT, "one request each");
+    let took = milliseconds(destroys[COUNT - 1]) - milliseconds(destroys[0]);
+    assert!(took < 15_000, "{COUNT} requests at 18 a second took {took} ms");
+    let looks = requests.iter().filter(|entry| entry.action == "DescribeProxies").count();
+    assert!(looks < 6 * COUNT, "looks share calls: {looks} for {COUNT} resources");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_restart_in_the_middle_does_not_begin_with_a_burst() {
+    let world = adopted("pace restart").await;
+    world.kubectl(&["delete", "gaap", "--all", "--wait=false"]).await;
+    let received = async || {
+        let count = world.requests().iter().filter(|entry| entry.action == "DestroyProxies").count();
+        if count >= 15 { Ok(()) } else { Err(format!("{count} received")) }
+    };
+    until("fifteen requests", LIMIT, received).await;
+    world.operator().crash_and_restart().await;
+    all_gone(&world).await;
+    for (action, most) in densest(&world.requests()) {
+        assert!(most <= 20, "{most} calls of {action} in one second, over the restart");
+    }
+    world.finish().await;
+}

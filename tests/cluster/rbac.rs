@@ -1,0 +1,83 @@
+//! Permissions: what the operator used over all tests of this run, against what the chart grants. This module comes
+//! last by its name in main.rs, and waits for the others.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use gaap_simulator::ProxySpec;
+use serde_json::Value;
+
+use crate::harness::{Cluster, PROXY, RELEASE, World, operator_user, until, worlds_at_work};
+
+/// Longer than any other test runs.
+const OTHERS: Duration = Duration::from_secs(240);
+
+/// A rule in words: verb, resource with its subresource, group.
+type Permission = (String, String, String);
+
+async fn granted(cluster: &Cluster) -> BTreeSet<Permission> {
+    let role = cluster.kubectl(&["get", "clusterrole", RELEASE, "-o", "json"]).await;
+    let role: Value = serde_json::from_str(&role).unwrap();
+    let texts = |rule: &Value, name: &str| -> Vec<String> {
+        let values = rule[name].as_array().unwrap_or_else(|| panic!("a rule without {name}: {rule}"));
+        values.iter().map(|value| value.as_str().unwrap().to_owned()).collect()
+    };
+    let mut granted = BTreeSet::new();
+    for rule in role["rules"].as_array().unwrap() {
+        for group in texts(rule, "apiGroups") {
+            for resource in texts(rule, "resources") {
+                for verb in texts(rule, "verbs") {
+                    granted.insert((verb, resource.clone(), group.clone()));
+                }
+            }
+        }
+    }
+    granted
+}
+
+/// One life that needs every permission, so that this test says the same when it runs alone.
+async fn one_whole_life() {
+    let world = World::build("permissions").flag("--resync", "1s").start().await;
+    world.create("edge", PROXY).await;
+    // The same event twice within minutes is one event with a count: a patch.
+    for (state, reason) in [("RUNNING", "Available"), ("CLOSED", "Closed"), ("RUNNING", "Available")] {
+        world.cloud().change_proxy(PROXY, &ProxySpec::default().status(state)).unwrap();
+        world.condition("edge", "Ready", reason).await;
+    }
+    world.delete("edge").await;
+    world.gone("edge").await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn the_permissions_used_over_all_tests_are_those_granted_and_none_was_denied() {
+    one_whole_life().await;
+    until("the end of the other tests", OTHERS, async || match worlds_at_work() {
+        0 => Ok(()),
+        count => Err(format!("{count} at work")),
+    })
+    .await;
+    let cluster = Cluster::shared().await;
+    let entries = cluster.plane().settled_audit(cluster.start()).await.unwrap();
+    let denied = oracle::denied(&entries, &operator_user());
+    assert!(denied.is_empty(), "{denied:#?}");
+
+    let uses = oracle::rbac_usage(&entries, &operator_user());
+    println!("permissions used over this run:");
+    let mut used = BTreeSet::new();
+    for permission in &uses {
+        println!("  {permission}");
+        if permission.resource.starts_with('/') {
+            // Discovery, which every authenticated user may.
+            assert!(permission.resource.starts_with("/api"), "{permission}");
+            assert_eq!(permission.verb, "get", "{permission}");
+            continue;
+        }
+        let parts = [permission.resource.as_str(), permission.subresource.as_str()];
+        let resource = parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/");
+        used.insert((permission.verb.clone(), resource, permission.group.clone()));
+    }
+    assert_eq!(used, granted(&cluster).await, "used (left) and granted (right)");
+    let requests = entries.iter().filter(|entry| entry["user"]["username"] == operator_user().as_str()).count();
+    println!("{requests} requests of the operator, none denied");
+}
