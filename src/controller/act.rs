@@ -17,7 +17,7 @@ use crate::controller::memory::{LookRecord, Outcome, Seen, SendRecord};
 use crate::controller::object::WatchedProxy;
 use crate::controller::observation::{Claim, Resource};
 use crate::controller::status::Plan;
-use crate::crd::{GaapProxy, GaapProxyStatus};
+use crate::crd::GaapProxy;
 use crate::gaap::{Class, DestroyRequest, Look, MemberOutcome, Session, Turn};
 
 const FIELD_MANAGER: &str = "gaap-operator";
@@ -94,24 +94,20 @@ pub async fn remove_finalizer(context: &Context, resource: &Resource) -> Result<
     }
 }
 
-/// Stores a status if it says something new; returns the resource as it is then. A status that raises the attempt
-/// is stored only on the version of the resource it was decided on.
+/// Stores a status if it says something new; returns the resource as it is then. It is stored only on the version of
+/// the resource it was decided on: one decided on an old version would undo what was stored since, a raised attempt too.
 pub async fn write_status(context: &Context, resource: &Resource, plan: &Plan) -> Result<Option<Resource>, ActError> {
     let now = Timestamp::try_from(std::time::UNIX_EPOCH + context.clock.now().unix).unwrap_or(Timestamp::UNIX_EPOCH);
     let Some(status) = plan.against(&resource.status, resource.generation, now) else { return Ok(None) };
-    let mut operations = vec![finalizer::test("/metadata/uid", &resource.uid)];
-    if attempt(&status) != attempt(&resource.status) {
-        operations.push(finalizer::test("/metadata/resourceVersion", &resource.resource_version));
-    }
-    operations.push(json!({ "op": "add", "path": "/status", "value": status }));
-    let patch = json_patch(operations.into())?;
+    let operations = json!([
+        finalizer::test("/metadata/uid", &resource.uid),
+        finalizer::test("/metadata/resourceVersion", &resource.resource_version),
+        { "op": "add", "path": "/status", "value": status },
+    ]);
+    let patch = json_patch(operations)?;
     let call = api(context, resource);
     let object = kube_call("writing the status", call.patch_status(&resource.name, &parameters(), &patch)).await?;
     Resource::read(&object).map(Some).map_err(ActError::Malformed)
-}
-
-fn attempt(status: &GaapProxyStatus) -> u32 {
-    status.destroy.as_ref().map_or(0, |destroy| destroy.attempt)
 }
 
 /// Asks for the proxy. The answer goes to the memory of the resource and wakes it: a reconcile that waited for it

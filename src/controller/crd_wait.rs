@@ -43,7 +43,7 @@ async fn served(client: &kube::Client) -> Result<bool, String> {
     let group = format!("{GROUP}/{VERSION}");
     match kube_call("asking for the served resources", client.list_api_group_resources(&group)).await {
         Ok(list) => Ok(list.resources.iter().any(|resource| resource.name == "gaapproxies")),
-        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) if error.is_unserved() => Ok(false),
         Err(error) if error.is_forbidden() => {
             Err(format!("{error}. The ServiceAccount must be allowed to read discovery (ClusterRole system:discovery)"))
         }

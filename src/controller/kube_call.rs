@@ -47,6 +47,12 @@ impl KubeError {
         self.status().is_some_and(Status::is_not_found)
     }
 
+    /// What was asked for is not served at all: the answer is the text of a web server (404) and no Status, so that the
+    /// reason, which `is_not_found` trusts first, is none of Kubernetes' own.
+    pub fn is_unserved(&self) -> bool {
+        self.status().is_some_and(is_unserved)
+    }
+
     /// The object is not the one that the write was decided on: a failed `test` of a JSON patch (422), or 409.
     pub fn is_outdated(&self) -> bool {
         self.status().is_some_and(|status| status.is_invalid() || status.is_conflict())
@@ -56,6 +62,11 @@ impl KubeError {
     pub fn is_forbidden(&self) -> bool {
         self.status().is_some_and(Status::is_forbidden)
     }
+}
+
+/// As [`KubeError::is_unserved`], of a plain Status.
+pub fn is_unserved(status: &Status) -> bool {
+    status.is_not_found() || status.code == 404
 }
 
 /// Runs one call under the deadline.

@@ -12,6 +12,7 @@ use crate::controller::act::{self, ActError};
 use crate::controller::backoff::jittered;
 use crate::controller::context::Context;
 use crate::controller::decide::{Decision, Release, Step, decide};
+use crate::controller::kube_call::KubeError;
 use crate::controller::memory::Outcome;
 use crate::controller::object::WatchedProxy;
 use crate::controller::observation::{Cloud, Resource};
@@ -110,25 +111,35 @@ impl Reconcile<'_> {
             Step::Prepare { look_first } => self.prepare(look_first, decision.status.as_ref()).await,
             Step::Destroy(request) => Ok(self.destroy(&request, cloud).await),
             Step::StoreAttempt => {
-                if let Some(plan) = &decision.status {
-                    self.store(plan).await?;
+                if let Some(plan) = &decision.status
+                    && let Some(next) = self.store(plan).await?
+                {
+                    return Ok(next);
                 }
                 Ok(Next::Decide)
             }
             Step::Release(release) => self.release(&release).await,
             Step::Wait => {
-                if let Some(plan) = &decision.status {
-                    self.store(plan).await?;
+                if let Some(plan) = &decision.status
+                    && let Some(next) = self.store(plan).await?
+                {
+                    return Ok(next);
                 }
                 Ok(Next::Return(decision.again))
             }
         }
     }
 
-    /// Stores a status; a change of the headline is also an event.
-    async fn store(&mut self, plan: &Plan) -> Result<(), ActError> {
+    /// Stores a status; a change of the headline is also an event. What to do instead, when the resource was not the
+    /// one that the status was decided on.
+    async fn store(&mut self, plan: &Plan) -> Result<Option<Next>, ActError> {
         let before = report::headline(&self.resource.status);
-        if let Some(resource) = act::write_status(self.context, &self.resource, plan).await? {
+        let stored = match act::write_status(self.context, &self.resource, plan).await {
+            Err(ActError::Kube(error)) if error.is_not_found() => return Ok(Some(Next::Return(None))),
+            Err(ActError::Kube(error)) if error.is_outdated() => return self.read_again(error).await.map(Some),
+            stored => stored?,
+        };
+        if let Some(resource) = stored {
             self.account.wrote_status = true;
             let (reason, message) = plan.headline();
             if before.as_deref() != Some(reason.as_str()) {
@@ -136,7 +147,19 @@ impl Reconcile<'_> {
             }
             self.resource = resource;
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// The resource changed since it was cached: what it is now decides.
+    async fn read_again(&mut self, refused: KubeError) -> Result<Next, ActError> {
+        match act::read_fresh(self.context, &self.resource).await? {
+            Some(fresh) if fresh.resource_version != self.resource.resource_version => {
+                self.resource = fresh;
+                Ok(Next::Decide)
+            }
+            Some(_) => Err(refused.into()),
+            None => Ok(Next::Return(None)),
+        }
     }
 
     /// Waits for the turn to send, then reads the resource from the API server: S1 wants that read right before the
@@ -152,8 +175,10 @@ impl Reconcile<'_> {
             return Ok(Next::Return(None));
         }
         if let Some(pause) = stay_away(ahead, self.context.waiting_inside, self.context.requests_per_second) {
-            if let Some(plan) = plan.filter(|_| pause > LONG_TURN) {
-                self.store(plan).await?;
+            if let Some(plan) = plan.filter(|_| pause > LONG_TURN)
+                && let Some(next) = self.store(plan).await?
+            {
+                return Ok(next);
             }
             return Ok(Next::Return(Some(pause)));
         }
@@ -211,17 +236,7 @@ impl Reconcile<'_> {
         match act::remove_finalizer(self.context, &self.resource).await {
             Ok(true) => {}
             Ok(false) => return Ok(Next::Return(None)),
-            // The object changed since it was cached: what it is now decides.
-            Err(ActError::Kube(error)) if error.is_outdated() => {
-                return match act::read_fresh(self.context, &self.resource).await? {
-                    Some(fresh) if fresh.resource_version != self.resource.resource_version => {
-                        self.resource = fresh;
-                        Ok(Next::Decide)
-                    }
-                    Some(_) => Err(error.into()),
-                    None => Ok(Next::Return(None)),
-                };
-            }
+            Err(ActError::Kube(error)) if error.is_outdated() => return self.read_again(error).await,
             Err(error) => return Err(error),
         }
         let (reason, note, warning) = act::release_note(release, &self.resource);

@@ -6,7 +6,7 @@ use kube::Resource as _;
 use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::controller::act::ActError;
 use crate::controller::context::Context;
@@ -151,11 +151,10 @@ pub async fn malformed(context: &Context, object: &WatchedProxy, reason: &str) -
         .get(name),
     )
     .await?;
-    let told = stored.data.pointer("/status/conditions").and_then(|list| list.as_array()).is_some_and(|conditions| {
-        conditions
-            .iter()
-            .any(|entry| entry["reason"] == Reason::Malformed.as_str() && entry["message"] == message.as_str())
-    });
+    let conditions = stored.data.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
+    let told = conditions
+        .iter()
+        .any(|entry| entry["reason"] == Reason::Malformed.as_str() && entry["message"] == message.as_str());
     if told || stored.metadata.uid.as_ref() != Some(uid) {
         return Ok(None);
     }
@@ -163,8 +162,10 @@ pub async fn malformed(context: &Context, object: &WatchedProxy, reason: &str) -
         .unwrap_or_default()
         .to_string();
     let entry = |type_: &str, status: &str| {
+        let same = conditions.iter().find(|entry| entry["type"] == type_ && entry["status"] == status);
+        let since = same.and_then(|entry| entry["lastTransitionTime"].as_str()).unwrap_or(&now);
         json!({ "type": type_, "status": status, "reason": Reason::Malformed.as_str(), "message": message,
-                "lastTransitionTime": now, "observedGeneration": metadata.generation })
+                "lastTransitionTime": since, "observedGeneration": metadata.generation })
     };
     let conditions = [entry(condition::READY, "False"), entry(condition::STALLED, "True")];
     let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "status": { "conditions": conditions } }));

@@ -13,6 +13,7 @@ use kube::runtime::{Controller, WatchStreamExt, controller, reflector, watcher};
 
 use crate::controller::context::Context;
 use crate::controller::crd_wait::{CRD, wait_for_crd};
+use crate::controller::kube_call::is_unserved;
 use crate::controller::object::WatchedProxy;
 use crate::controller::reconcile::reconcile;
 use crate::controller::scopes::Join;
@@ -103,7 +104,7 @@ fn watch_failed(error: &watcher::Error, listed: bool, readiness: &Readiness) {
     }
     let missing = match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.is_not_found(),
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => is_unserved(status),
         _ => false,
     };
     if missing {

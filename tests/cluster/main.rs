@@ -19,11 +19,8 @@ mod api_server;
 mod canary;
 mod crash;
 mod errors;
-<<<<<<< HEAD
-mod helm;
-=======
 mod faults;
->>>>>>> faults
+mod helm;
 mod input;
 mod lifecycle;
 mod malformed;

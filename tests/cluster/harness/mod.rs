@@ -33,9 +33,5 @@ pub use patience::{LIMIT, until};
 pub use serving::Metrics;
 pub use shared::{CHART, Cluster, RELEASE, SYSTEM, guard, run};
 pub use sight::{Event, condition, headline};
-<<<<<<< HEAD
 pub use judge::operator_user;
-pub use world::{BOTH, FLAGS, OTHER, PROXY, World, in_both_modes, worlds_at_work};
-=======
-pub use world::{BOTH, Build, FLAGS, OTHER, PROXY, World, in_both_modes};
->>>>>>> faults
+pub use world::{BOTH, Build, FLAGS, OTHER, PROXY, World, in_both_modes, worlds_at_work};

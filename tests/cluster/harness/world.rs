@@ -1,7 +1,7 @@
 //! One test's world: a namespace, a cloud, an operator.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use control_plane::Position;
@@ -57,6 +57,7 @@ pub struct World {
     pub(super) flags: Vec<(String, String)>,
     pub(super) since: Position,
     pub(super) finished: bool,
+    pub(super) excused: Mutex<Vec<(String, String)>>,
     credentials: PathBuf,
     simulator: Simulator,
     gate: Option<Gate>,
@@ -303,6 +304,7 @@ impl Build {
             flags: self.flags,
             since,
             finished: false,
+            excused: Mutex::default(),
             credentials,
             simulator,
             gate,
