@@ -67,9 +67,9 @@ const ROWS: &[Row] = &[
     row("reset-before-answer-after-commit", Kind::ResetBeforeAnswer, after, DESTROYING, BROKEN, "a"),
     row("answer-lost", Kind::AnswerLost, plain, DESTROYING, BROKEN, "a"),
     row("reset-mid-body", Kind::ResetMidBody, plain, DESTROYING, BROKEN, "a"),
-    // It has its effect after the answer was given up, and before a second request is due.
-    row("delay", Kind::Delay, |fault| delay(before(fault), 1_300), UNREACHABLE, TIMEOUT, "a"),
-    // It has its effect, were it not a duplicate by then, long after the second request.
+    // It has its effect after the answer was given up and the proxy was looked at: the second request is a duplicate.
+    row("delay", Kind::Delay, |fault| delay(before(fault), 1_400), UNREACHABLE, TIMEOUT, "aa"),
+    // It would have its effect long after the second request, were it not a duplicate by then.
     row("delay-beyond-the-second", Kind::Delay, |fault| delay(before(fault), 6_000), UNREACHABLE, TIMEOUT, "aa"),
     row("delay-after-commit", Kind::Delay, |fault| delay(after(fault), 3_000), DESTROYING, TIMEOUT, "a"),
     row("hang", Kind::Hang, before, UNREACHABLE, TIMEOUT, "aa"),
