@@ -100,10 +100,16 @@ impl Reconcile<'_> {
 
     async fn perform(&mut self, decision: Decision, cloud: &Cloud) -> Result<Next, ActError> {
         match decision.step {
-            Step::AddFinalizer => {
-                self.resource = act::add_finalizer(self.context, &self.resource).await?;
-                Ok(Next::Decide)
-            }
+            Step::AddFinalizer => match act::add_finalizer(self.context, &self.resource).await {
+                Ok(resource) => {
+                    self.resource = resource;
+                    Ok(Next::Decide)
+                }
+                // Most often our own patch of a moment ago, which the cache does not show yet.
+                Err(ActError::Kube(error)) if error.is_outdated() => self.read_again(error).await,
+                Err(ActError::Kube(error)) if error.is_not_found() => Ok(Next::Return(None)),
+                Err(error) => Err(error),
+            },
             Step::Look => {
                 act::look(self.context, &self.resource);
                 Ok(Next::Return(None))
