@@ -145,7 +145,7 @@ pub struct ProxyMirror {
     /// Bandwidth in Mbit/s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bandwidth_mbps: Option<i64>,
-    /// Concurrent connections, in units of 10 000 as the API counts them.
+    /// Most concurrent connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrent_connections: Option<i64>,
     /// Proxy group, if it belongs to one.

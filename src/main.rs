@@ -135,5 +135,7 @@ async fn kube_client() -> Result<kube::Client, Failure> {
     let mut config = kube::Config::infer().await?;
     // kube's own retries would hold one call for minutes; ours are per resource and show in the status.
     config.default_retry = false;
+    // A watch whose server never begins to answer has no other limit; one that works ends before this.
+    config.read_timeout = Some(std::time::Duration::from_secs(60));
     Ok(kube::Client::try_from(config)?)
 }

@@ -13,12 +13,12 @@ use crate::controller::decide::Release;
 use crate::controller::failure::Failure;
 use crate::controller::finalizer;
 use crate::controller::kube_call::{KubeError, kube_call};
-use crate::controller::memory::{LookRecord, Outcome, Seen, SendRecord};
+use crate::controller::memory::{Hold, LookRecord, Outcome, Seen, SendRecord};
 use crate::controller::object::WatchedProxy;
 use crate::controller::observation::{Claim, Resource};
 use crate::controller::status::Plan;
 use crate::crd::GaapProxy;
-use crate::gaap::{Class, DestroyRequest, Look, MemberOutcome, Session, Turn};
+use crate::gaap::{Class, DestroyRequest, Look, MemberOutcome, Session, SessionState, Turn};
 
 const FIELD_MANAGER: &str = "gaap-operator";
 
@@ -80,11 +80,11 @@ pub async fn add_finalizer(context: &Context, resource: &Resource) -> Result<Res
 }
 
 /// Removes our finalizer. False when there was nothing to remove any more: the object is gone, or another.
-pub async fn remove_finalizer(context: &Context, resource: &Resource) -> Result<bool, ActError> {
+pub async fn remove_finalizer(context: &Context, resource: &Resource, retained: bool) -> Result<bool, ActError> {
     let Some(deleted) = resource.deleted.and_then(|second| Timestamp::from_second(second).ok()) else {
         return Ok(false);
     };
-    let Some(operations) = finalizer::remove(resource, &deleted.to_string()) else { return Ok(false) };
+    let Some(operations) = finalizer::remove(resource, &deleted.to_string(), retained) else { return Ok(false) };
     let patch = json_patch(operations)?;
     let call = api(context, resource);
     match kube_call("removing the finalizer", call.patch(&resource.name, &parameters(), &patch)).await {
@@ -94,20 +94,45 @@ pub async fn remove_finalizer(context: &Context, resource: &Resource) -> Result<
     }
 }
 
-/// Stores a status if it says something new; returns the resource as it is then. It is stored only on the version of
-/// the resource it was decided on: one decided on an old version would undo what was stored since, a raised attempt too.
+/// Stores a status if it says something new; returns the resource as it is then. Only on the version of the resource
+/// it was decided on: the whole status is replaced, so one made from an old version would take back what a newer one
+/// says (account, createTime, attempt).
 pub async fn write_status(context: &Context, resource: &Resource, plan: &Plan) -> Result<Option<Resource>, ActError> {
     let now = Timestamp::try_from(std::time::UNIX_EPOCH + context.clock.now().unix).unwrap_or(Timestamp::UNIX_EPOCH);
     let Some(status) = plan.against(&resource.status, resource.generation, now) else { return Ok(None) };
-    let operations = json!([
+    let operations = vec![
         finalizer::test("/metadata/uid", &resource.uid),
         finalizer::test("/metadata/resourceVersion", &resource.resource_version),
-        { "op": "add", "path": "/status", "value": status },
-    ]);
-    let patch = json_patch(operations)?;
+        json!({ "op": "add", "path": "/status", "value": status }),
+    ];
+    let patch = json_patch(operations.into())?;
     let call = api(context, resource);
     let object = kube_call("writing the status", call.patch_status(&resource.name, &parameters(), &patch)).await?;
     Resource::read(&object).map(Some).map_err(ActError::Malformed)
+}
+
+/// Which credentials are in use now.
+fn session(context: &Context) -> Option<u64> {
+    match context.cloud.identity.current() {
+        SessionState::Ready(session) => Some(session.generation()),
+        _ => None,
+    }
+}
+
+/// The hold after a failure. A refusal of credentials that were exchanged meanwhile holds nobody: the exchange has
+/// lifted the holds already, and would not do so again.
+fn hold_after(
+    context: &Context,
+    failure: &Failure,
+    failures: u32,
+    generation: i64,
+    asked_as: Option<u64>,
+) -> Option<Hold> {
+    if failure.stalled() && asked_as != session(context) {
+        return None;
+    }
+    let now = context.clock.now().monotonic;
+    Some(backoff::hold(failure, failures, context.timing.destroy_poll, now, generation, fastrand::f64()))
 }
 
 /// Asks for the proxy. The answer goes to the memory of the resource and wakes it: a reconcile that waited for it
@@ -116,6 +141,7 @@ pub fn look(context: &Arc<Context>, resource: &Resource) {
     let asked = context.clock.now().monotonic;
     context.memories.update(&resource.uid, |memory| memory.asking = Some(asked));
     let (context, resource) = (context.clone(), resource.clone());
+    let asked_as = session(&context);
     tokio::spawn(async move {
         let (look, account) = context.cloud.sweep.look(resource.proxy_id.clone()).await;
         let seen = match look {
@@ -127,14 +153,7 @@ pub fn look(context: &Arc<Context>, resource: &Resource) {
         context.memories.update(&resource.uid, |memory| {
             memory.record_look(LookRecord { asked, answered, account, seen });
             if let Some(LookRecord { seen: Seen::Failed(failure), .. }) = &memory.look {
-                memory.look_hold = Some(backoff::hold(
-                    failure,
-                    memory.look_failures,
-                    context.timing.destroy_poll,
-                    answered,
-                    resource.generation,
-                    fastrand::f64(),
-                ));
+                memory.look_hold = hold_after(&context, failure, memory.look_failures, resource.generation, asked_as);
             }
         });
         context.wakes.wake(ObjectRef::<WatchedProxy>::new(&resource.name).within(&resource.namespace));
@@ -181,18 +200,10 @@ pub async fn destroy(
             }
         }
     };
-    let answered = context.clock.now().monotonic;
     context.memories.update(&resource.uid, |memory| {
         memory.record_send(record(outcome.clone()));
-        memory.send_hold = outcome.failure().map(|failure| {
-            backoff::hold(
-                failure,
-                memory.send_failures,
-                context.timing.destroy_poll,
-                answered,
-                resource.generation,
-                fastrand::f64(),
-            )
+        memory.send_hold = outcome.failure().and_then(|failure| {
+            hold_after(context, failure, memory.send_failures, resource.generation, Some(session.generation()))
         });
     });
     outcome

@@ -6,10 +6,13 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 
 use crate::controller::failure::Failure;
 use crate::controller::memory::Hold;
+use crate::controller::reasons::Reason;
 use crate::gaap::Class;
 
 const FIRST: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(300);
+/// Longest pause after the rate limit answered.
+const THROTTLED: Duration = Duration::from_secs(8);
 const USER: Duration = Duration::from_secs(600);
 const CONFIG: Duration = Duration::from_secs(1800);
 
@@ -17,8 +20,12 @@ const CONFIG: Duration = Duration::from_secs(1800);
 /// 0 to 1, given from outside so that the arithmetic stays pure.
 pub fn hold(failure: &Failure, failures: u32, poll: Duration, now: Duration, generation: i64, random: f64) -> Hold {
     let pause = match failure.class {
+        // Whatever sub-code: 90 % of the pace must be back 10 s after throttling ends (L6).
+        Class::Backoff if failure.reason == Reason::Throttled => jittered(exponential(failures).min(THROTTLED), random),
         Class::Soon => Duration::from_secs(1) + Duration::from_secs(4).mul_f64(random),
-        Class::Observe => poll,
+        // The first look again after a poll; a cloud that says the same for ever is asked less and less.
+        Class::Observe if failures <= 1 => poll,
+        Class::Observe => poll.max(jittered(exponential(failures - 1), random)),
         // "Gone" for a proxy that the next look still shows: the cloud contradicts itself, and may go on doing so.
         Class::Backoff | Class::Gone => jittered(exponential(failures), random),
         Class::User => jittered(USER, random),

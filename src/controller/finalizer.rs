@@ -27,15 +27,20 @@ pub fn add(resource: &Resource) -> Value {
 }
 
 /// A patch that removes the finalizer from this very object while it is being deleted; none when it is not there.
-pub fn remove(resource: &Resource, deletion_timestamp: &str) -> Option<Value> {
+/// `retained`: only while the policy still is Retain, for nothing but the policy allows this removal.
+pub fn remove(resource: &Resource, deletion_timestamp: &str, retained: bool) -> Option<Value> {
     let place = resource.finalizers.iter().position(|finalizer| finalizer == FINALIZER)?;
     let path = format!("/metadata/finalizers/{place}");
-    Some(json!([
+    let mut operations = vec![
         test("/metadata/uid", &resource.uid),
         test("/metadata/deletionTimestamp", deletion_timestamp),
         test(&path, FINALIZER),
-        { "op": "remove", "path": path },
-    ]))
+    ];
+    if retained {
+        operations.push(test("/spec/deletionPolicy", "Retain"));
+    }
+    operations.push(json!({ "op": "remove", "path": path }));
+    Some(operations.into())
 }
 
 /// A `test` operation: the API server refuses the whole patch with 422 when the value is another.
@@ -69,17 +74,19 @@ mod tests {
     fn removal_tests_uid_deletion_and_place() {
         let mut resource = resource();
         resource.finalizers = vec!["other/one".into(), FINALIZER.into()];
-        let patch = remove(&resource, "2026-01-01T00:00:00Z").unwrap();
+        let patch = remove(&resource, "2026-01-01T00:00:00Z", false).unwrap();
         let paths: Vec<_> = patch.as_array().unwrap().iter().map(|op| op["path"].as_str().unwrap()).collect();
         assert_eq!(
             paths,
             ["/metadata/uid", "/metadata/deletionTimestamp", "/metadata/finalizers/1", "/metadata/finalizers/1"]
         );
         assert_eq!(patch[3]["op"], "remove");
+        let retained = remove(&resource, "2026-01-01T00:00:00Z", true).unwrap();
+        assert_eq!(retained[3], json!({"op": "test", "path": "/spec/deletionPolicy", "value": "Retain"}));
     }
 
     #[test]
     fn nothing_is_removed_where_nothing_of_ours_is() {
-        assert_eq!(remove(&resource(), "2026-01-01T00:00:00Z"), None);
+        assert_eq!(remove(&resource(), "2026-01-01T00:00:00Z", false), None);
     }
 }

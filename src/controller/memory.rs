@@ -112,12 +112,18 @@ pub struct Memory {
     pub deleting_since: Option<Duration>,
     /// A question is under way since then.
     pub asking: Option<Duration>,
-    /// Answer time of the first of the negative looks in a row.
-    pub first_absent: Option<Duration>,
+    /// The first of the negative looks in a row: when it was answered, and by which account. Answers of two accounts
+    /// prove nothing together.
+    pub first_absent: Option<(Duration, Account)>,
     /// Last time a look showed that a destroy is in effect.
     pub effect: Option<Duration>,
     /// The last request to destroy.
     pub send: Option<SendRecord>,
+    /// The last request that may have been taken, whatever a later one was answered: a refusal or the rate limit says
+    /// nothing about the requests before it.
+    pub doubt: Option<SendRecord>,
+    /// The resource was in deletion already when this process met it: what an earlier process sent is not known.
+    pub met_deleting: bool,
     /// Failed looks in a row.
     pub look_failures: u32,
     /// Requests in a row that did not get anywhere.
@@ -143,10 +149,9 @@ impl Memory {
                 }
             }
             Seen::Absent => {
-                let same_account =
-                    self.look.as_ref().is_none_or(|before| before.account.is_none() || before.account == look.account);
-                if self.first_absent.is_none() || !same_account {
-                    self.first_absent = Some(look.answered);
+                let before = self.first_absent.as_ref().map(|(_, account)| account);
+                if before.is_none() || before != look.account.as_ref() {
+                    self.first_absent = look.account.clone().map(|account| (look.answered, account));
                 }
                 self.effect = Some(look.answered);
                 self.look_failures = 0;
@@ -161,6 +166,9 @@ impl Memory {
     /// asked after the request can prove absence.
     pub fn record_send(&mut self, send: SendRecord) {
         self.first_absent = None;
+        if matches!(send.outcome, Outcome::Accepted { .. } | Outcome::Duplicate(_) | Outcome::Unknown(_)) {
+            self.doubt = Some(send.clone());
+        }
         match send.outcome {
             Outcome::Accepted { .. } | Outcome::Duplicate(_) => self.send_failures = 0,
             _ => self.send_failures = self.send_failures.saturating_add(1),
@@ -183,8 +191,9 @@ impl Memories {
 
     /// Begins a memory of a resource that was listed or made. Only the watch begins and ends memories: a reconcile
     /// that runs on after its resource is gone would begin one that nobody ends.
-    pub fn meet(&self, uid: &str, now: Duration) {
-        self.lock().entry(uid.to_owned()).or_insert_with(|| Memory { since: now, ..Memory::default() });
+    pub fn meet(&self, uid: &str, now: Duration, deleting: bool) {
+        let begin = || Memory { since: now, met_deleting: deleting, ..Memory::default() };
+        self.lock().entry(uid.to_owned()).or_insert_with(begin);
     }
 
     /// A copy of what is remembered of this uid; an empty memory that begins now when the resource is gone.

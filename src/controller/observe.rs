@@ -11,7 +11,11 @@ use crate::process::clock::Now;
 pub fn observe(context: &Context, resource: &Resource, fresh: bool, now: Now) -> Observation {
     if resource.deleted.is_some() {
         context.memories.update(&resource.uid, |memory| {
-            memory.deleting_since.get_or_insert(now.monotonic);
+            if memory.deleting_since.is_none() {
+                memory.deleting_since = Some(now.monotonic);
+                // A pause after a failed look at a living resource: the deletion must not wait for it in silence.
+                memory.look_hold.take_if(|hold| hold.lifted_by_change_from.is_none());
+            }
         });
     }
     Observation {

@@ -42,6 +42,10 @@ pub async fn reconcile(object: Arc<WatchedProxy>, context: Arc<Context>) -> Resu
         Ok(resource) => Reconcile { context: &context, account: &mut account, resource, turn: None }.run().await,
         Err(reason) => report::malformed(&context, &object, &reason).await,
     };
+    // Whoever cannot be brought to send must not keep the others from it.
+    if let (true, Some(uid)) = (result.is_err() || object.guarded.is_err(), object.uid()) {
+        context.queue.leave(&uid);
+    }
     let took = context.clock.now().monotonic.saturating_sub(started.monotonic);
     report::finish(&context, &object, &account, result.as_ref().err(), took);
     running.ends(result.is_err(), result.as_ref().is_ok_and(Option::is_some), took);
@@ -105,8 +109,7 @@ impl Reconcile<'_> {
                     self.resource = resource;
                     Ok(Next::Decide)
                 }
-                // Most often our own patch of a moment ago, which the cache does not show yet.
-                Err(ActError::Kube(error)) if error.is_outdated() => self.read_again(error).await,
+                Err(ActError::Kube(error)) if error.is_outdated() => self.catch_up(error).await,
                 Err(ActError::Kube(error)) if error.is_not_found() => Ok(Next::Return(None)),
                 Err(error) => Err(error),
             },
@@ -116,36 +119,32 @@ impl Reconcile<'_> {
             }
             Step::Prepare { look_first } => self.prepare(look_first, decision.status.as_ref()).await,
             Step::Destroy(request) => Ok(self.destroy(&request, cloud).await),
-            Step::StoreAttempt => {
-                if let Some(plan) = &decision.status
-                    && let Some(next) = self.store(plan).await?
-                {
-                    return Ok(next);
-                }
-                Ok(Next::Decide)
-            }
+            Step::Store => match &decision.status {
+                Some(plan) => Ok(self.store(plan).await?.unwrap_or(Next::Decide)),
+                None => Ok(Next::Decide),
+            },
             Step::Release(release) => self.release(&release).await,
             Step::Wait => {
-                if let Some(plan) = &decision.status
-                    && let Some(next) = self.store(plan).await?
-                {
-                    return Ok(next);
-                }
-                Ok(Next::Return(decision.again))
+                let next = match &decision.status {
+                    Some(plan) => self.store(plan).await?,
+                    None => None,
+                };
+                Ok(next.unwrap_or(Next::Return(decision.again)))
             }
         }
     }
 
-    /// Stores a status; a change of the headline is also an event. What to do instead, when the resource was not the
-    /// one that the status was decided on.
+    /// Stores a status; a change of the headline is also an event. Returns what to do instead when the resource is not
+    /// what it was decided on any more.
     async fn store(&mut self, plan: &Plan) -> Result<Option<Next>, ActError> {
         let before = report::headline(&self.resource.status);
-        let stored = match act::write_status(self.context, &self.resource, plan).await {
+        let written = match act::write_status(self.context, &self.resource, plan).await {
+            Ok(written) => written,
+            Err(ActError::Kube(error)) if error.is_outdated() => return self.catch_up(error).await.map(Some),
             Err(ActError::Kube(error)) if error.is_not_found() => return Ok(Some(Next::Return(None))),
-            Err(ActError::Kube(error)) if error.is_outdated() => return self.read_again(error).await.map(Some),
-            stored => stored?,
+            Err(error) => return Err(error),
         };
-        if let Some(resource) = stored {
+        if let Some(resource) = written {
             self.account.wrote_status = true;
             let (reason, message) = plan.headline();
             if before.as_deref() != Some(reason.as_str()) {
@@ -156,14 +155,14 @@ impl Reconcile<'_> {
         Ok(None)
     }
 
-    /// The resource changed since it was cached: what it is now decides.
-    async fn read_again(&mut self, refused: KubeError) -> Result<Next, ActError> {
+    /// A write was refused because the resource changed since it was read: what it is now decides.
+    async fn catch_up(&mut self, error: KubeError) -> Result<Next, ActError> {
         match act::read_fresh(self.context, &self.resource).await? {
             Some(fresh) if fresh.resource_version != self.resource.resource_version => {
                 self.resource = fresh;
                 Ok(Next::Decide)
             }
-            Some(_) => Err(refused.into()),
+            Some(_) => Err(error.into()),
             None => Ok(Next::Return(None)),
         }
     }
@@ -181,10 +180,10 @@ impl Reconcile<'_> {
             return Ok(Next::Return(None));
         }
         if let Some(pause) = stay_away(ahead, self.context.waiting_inside, self.context.requests_per_second) {
-            if let Some(plan) = plan.filter(|_| pause > LONG_TURN)
-                && let Some(next) = self.store(plan).await?
-            {
-                return Ok(next);
+            if let Some(plan) = plan.filter(|_| pause > LONG_TURN) {
+                if let Some(next) = self.store(plan).await? {
+                    return Ok(next);
+                }
             }
             return Ok(Next::Return(Some(pause)));
         }
@@ -239,10 +238,11 @@ impl Reconcile<'_> {
             self.context.claims.remove(&owner.uid);
             return Ok(Next::Decide);
         }
-        match act::remove_finalizer(self.context, &self.resource).await {
+        let retained = *release == Release::Retained;
+        match act::remove_finalizer(self.context, &self.resource, retained).await {
             Ok(true) => {}
             Ok(false) => return Ok(Next::Return(None)),
-            Err(ActError::Kube(error)) if error.is_outdated() => return self.read_again(error).await,
+            Err(ActError::Kube(error)) if error.is_outdated() => return self.catch_up(error).await,
             Err(error) => return Err(error),
         }
         let (reason, note, warning) = act::release_note(release, &self.resource);

@@ -31,6 +31,7 @@ pub struct Account {
     headline: Option<Reason>,
     state: Option<String>,
     deleted: Option<i64>,
+    let_go: bool,
     /// A status was stored.
     pub wrote_status: bool,
     /// A request to destroy was sent, with this outcome.
@@ -46,12 +47,13 @@ impl Account {
             Step::AddFinalizer => "add-finalizer",
             Step::Look => "look",
             Step::Prepare { .. } => "prepare",
-            Step::StoreAttempt => "store-attempt",
+            Step::Store => "store",
             Step::Destroy(_) => "destroy",
             Step::Release(_) => "release",
             Step::Wait => "wait",
         });
         self.deleted = resource.deleted;
+        self.let_go = resource.deleted.is_some() && !resource.has_finalizer();
         let plan = decision.status.as_ref();
         if let Some(plan) = plan {
             self.headline = Some(plan.headline().0);
@@ -71,7 +73,7 @@ pub fn headline(status: &GaapProxyStatus) -> Option<String> {
 /// with 10 000 resources they would bury the others.
 pub fn finish(context: &Context, object: &WatchedProxy, account: &Account, error: Option<&ActError>, took: Duration) {
     if let Some(uid) = object.uid() {
-        let finished = account.released.is_some();
+        let finished = account.released.is_some() || account.let_go;
         context.metrics.observe(&uid, account.state.as_deref(), account.headline, account.deleted, finished);
     }
     let resource = key_of(object);

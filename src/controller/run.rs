@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use futures::stream::SelectAll;
 use futures::{Stream, StreamExt};
-use kube::ResourceExt;
 use kube::api::Api;
 use kube::runtime::watcher::Event;
 use kube::runtime::{Controller, WatchStreamExt, controller, reflector, watcher};
+use kube::{Resource as _, ResourceExt};
 
 use crate::controller::context::Context;
 use crate::controller::crd_wait::{CRD, wait_for_crd};
@@ -76,7 +76,10 @@ fn joined(
     watches.flat_map(move |(scope, event)| {
         let mut join = join.lock().unwrap_or_else(PoisonError::into_inner);
         let events = match event {
-            Ok(event) => join.take(scope, event),
+            Ok(event) => {
+                readiness.set_ready(CRD);
+                join.take(scope, event)
+            }
             // Not handed on: kube would hold back every trigger, the answers of the cloud too, for the back-off of
             // one watch. The watch itself goes on after its own back-off.
             Err(error) => {
@@ -89,9 +92,6 @@ fn joined(
             if matches!(event, Event::InitDone) {
                 readiness.set_ready(FIRST_LIST);
             }
-        }
-        if !events.is_empty() {
-            readiness.set_ready(CRD);
         }
         futures::stream::iter(events)
     })
@@ -117,7 +117,8 @@ fn index(context: &Context, event: &Event<WatchedProxy>) {
     let concerned = match event {
         Event::Apply(object) | Event::InitApply(object) => {
             if let Some(uid) = object.uid() {
-                context.memories.meet(&uid, context.clock.now().monotonic);
+                let deleting = object.meta().deletion_timestamp.is_some();
+                context.memories.meet(&uid, context.clock.now().monotonic, deleting);
                 context.metrics.meet(&uid);
             }
             context.claims.put(object)

@@ -17,14 +17,13 @@ pub type Scope = usize;
 #[derive(Debug, Default)]
 struct ScopeState {
     listed: bool,
-    /// Objects of this scope by uid: what a relist no longer names is gone.
-    known: HashMap<String, WatchedProxyKey>,
-    relist: Option<HashSet<String>>,
+    /// Uid of each object of this scope: what a relist no longer names is gone.
+    known: HashMap<Name, String>,
+    relist: Option<HashSet<Name>>,
 }
 
-/// Enough of an object to tell the store that it is gone.
-#[derive(Clone, Debug)]
-struct WatchedProxyKey {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Name {
     namespace: Option<String>,
     name: String,
 }
@@ -35,12 +34,15 @@ pub struct Join {
     scopes: Vec<ScopeState>,
     begun: bool,
     complete: bool,
+    /// What went before the common list was complete: the store cannot take a deletion before.
+    gone: HashMap<Name, String>,
 }
 
 impl Join {
     /// For this many watches.
     pub fn new(scopes: usize) -> Self {
-        Join { scopes: (0..scopes).map(|_| ScopeState::default()).collect(), begun: false, complete: false }
+        let scopes = (0..scopes).map(|_| ScopeState::default()).collect();
+        Join { scopes, begun: false, complete: false, gone: HashMap::new() }
     }
 
     /// The first list of every watch is complete.
@@ -50,67 +52,75 @@ impl Join {
 
     /// Takes in one event of one watch; returns what the joined stream says.
     pub fn take(&mut self, scope: Scope, event: Event<WatchedProxy>) -> Vec<Event<WatchedProxy>> {
-        let complete = self.complete;
-        let Some(state) = self.scopes.get_mut(scope) else { return Vec::new() };
         match event {
             Event::Init => {
-                state.relist = Some(HashSet::new());
-                if self.begun {
+                if let Some(state) = self.scopes.get_mut(scope) {
+                    state.relist = Some(HashSet::new());
+                }
+                if std::mem::replace(&mut self.begun, true) { Vec::new() } else { vec![Event::Init] }
+            }
+            Event::InitApply(object) | Event::Apply(object) => self.apply(scope, object),
+            Event::InitDone => self.listed(scope),
+            Event::Delete(object) => {
+                let (Some(state), Some(uid)) = (self.scopes.get_mut(scope), object.uid()) else { return Vec::new() };
+                let name = name_of(&object);
+                if state.known.get(&name) != Some(&uid) {
                     return Vec::new();
                 }
-                self.begun = true;
-                vec![Event::Init]
-            }
-            Event::InitApply(object) => {
-                state.note(&object);
-                vec![if complete { Event::Apply(object) } else { Event::InitApply(object) }]
-            }
-            Event::InitDone => {
-                let vanished = state.end_relist();
-                state.listed = true;
-                if complete {
-                    return vanished;
-                }
-                self.complete = self.scopes.iter().all(|scope| scope.listed);
-                if self.complete { vec![Event::InitDone] } else { Vec::new() }
-            }
-            Event::Apply(object) => {
-                state.note(&object);
-                vec![if complete { Event::Apply(object) } else { Event::InitApply(object) }]
-            }
-            Event::Delete(object) => {
-                if let Some(uid) = object.uid() {
-                    state.known.remove(&uid);
-                }
-                // Before the common list is complete the store cannot take a deletion. The object stays in it until
-                // its reconcile finds it gone (404), which harms nothing.
-                if complete { vec![Event::Delete(object)] } else { Vec::new() }
+                state.known.remove(&name);
+                self.delete(name, uid)
             }
         }
+    }
+
+    /// An object that is there. The store knows objects by name alone: one that has taken the name of another must
+    /// come after the deletion of the other, or it would go with it.
+    fn apply(&mut self, scope: Scope, object: WatchedProxy) -> Vec<Event<WatchedProxy>> {
+        let (Some(state), Some(uid)) = (self.scopes.get_mut(scope), object.uid()) else { return Vec::new() };
+        let name = name_of(&object);
+        if let Some(seen) = &mut state.relist {
+            seen.insert(name.clone());
+        }
+        let before = state.known.insert(name.clone(), uid.clone()).filter(|before| *before != uid);
+        self.gone.remove(&name);
+        let mut events = match before {
+            Some(before) if self.complete => self.delete(name, before),
+            _ => Vec::new(),
+        };
+        events.push(if self.complete { Event::Apply(object) } else { Event::InitApply(object) });
+        events
+    }
+
+    fn listed(&mut self, scope: Scope) -> Vec<Event<WatchedProxy>> {
+        let Some(state) = self.scopes.get_mut(scope) else { return Vec::new() };
+        state.listed = true;
+        let seen = state.relist.take().unwrap_or_default();
+        let vanished: Vec<(Name, String)> = state.known.extract_if(|name, _| !seen.contains(name)).collect();
+        let mut events: Vec<_> = vanished.into_iter().flat_map(|(name, uid)| self.delete(name, uid)).collect();
+        if !self.complete && self.scopes.iter().all(|scope| scope.listed) {
+            self.complete = true;
+            events.push(Event::InitDone);
+            let gone = std::mem::take(&mut self.gone);
+            events.extend(gone.into_iter().map(|(name, uid)| Event::Delete(gone_object(name, uid))));
+        }
+        events
+    }
+
+    fn delete(&mut self, name: Name, uid: String) -> Vec<Event<WatchedProxy>> {
+        if self.complete {
+            return vec![Event::Delete(gone_object(name, uid))];
+        }
+        self.gone.insert(name, uid);
+        Vec::new()
     }
 }
 
-impl ScopeState {
-    fn note(&mut self, object: &WatchedProxy) {
-        let Some(uid) = object.uid() else { return };
-        if let Some(seen) = &mut self.relist {
-            seen.insert(uid.clone());
-        }
-        self.known.insert(uid, WatchedProxyKey { namespace: object.namespace(), name: object.name_any() });
-    }
-
-    fn end_relist(&mut self) -> Vec<Event<WatchedProxy>> {
-        let Some(seen) = self.relist.take() else { return Vec::new() };
-        let gone: Vec<String> = self.known.keys().filter(|uid| !seen.contains(*uid)).cloned().collect();
-        gone.into_iter()
-            .filter_map(|uid| Some((self.known.remove(&uid)?, uid)))
-            .map(|(key, uid)| Event::Delete(gone_object(key, uid)))
-            .collect()
-    }
+fn name_of(object: &WatchedProxy) -> Name {
+    Name { namespace: object.namespace(), name: object.name_any() }
 }
 
 /// What is left of an object whose deletion was missed: its name and uid, which is all that its removal needs.
-fn gone_object(key: WatchedProxyKey, uid: String) -> WatchedProxy {
+fn gone_object(key: Name, uid: String) -> WatchedProxy {
     let mut object = crate::crd::GaapProxy::new(&key.name, crate::crd::GaapProxySpec::default());
     object.metadata.namespace = key.namespace;
     object.metadata.uid = Some(uid);
@@ -122,7 +132,7 @@ mod tests {
     use super::*;
 
     fn object(name: &str) -> WatchedProxy {
-        gone_object(WatchedProxyKey { namespace: Some("a".into()), name: name.into() }, format!("uid-{name}"))
+        gone_object(Name { namespace: Some("a".into()), name: name.into() }, format!("uid-{name}"))
     }
 
     fn words(events: &[Event<WatchedProxy>]) -> Vec<String> {
@@ -161,5 +171,38 @@ mod tests {
         assert_eq!(words(&join.take(0, Event::Init)), Vec::<String>::new());
         assert_eq!(words(&join.take(0, Event::InitApply(object("z")))), ["apply z"]);
         assert_eq!(words(&join.take(0, Event::InitDone)), ["delete x"]);
+    }
+
+    fn named(name: &str, uid: &str) -> WatchedProxy {
+        gone_object(Name { namespace: Some("a".into()), name: name.into() }, uid.into())
+    }
+
+    #[test]
+    fn a_resource_made_again_during_a_relist_stays_in_the_store() {
+        let (reader, mut writer) = kube::runtime::reflector::store::<WatchedProxy>();
+        let mut join = Join::new(1);
+        let mut feed = |event| {
+            for event in join.take(0, event) {
+                writer.apply_watcher_event(&event);
+            }
+        };
+        feed(Event::Init);
+        feed(Event::InitApply(named("x", "old")));
+        feed(Event::InitDone);
+        feed(Event::Init);
+        feed(Event::InitApply(named("x", "new")));
+        feed(Event::InitDone);
+        assert_eq!(reader.state().iter().map(|object| object.uid().unwrap()).collect::<Vec<_>>(), ["new"]);
+    }
+
+    #[test]
+    fn what_went_before_the_common_list_is_told_with_it() {
+        let mut join = Join::new(2);
+        join.take(0, Event::Init);
+        join.take(0, Event::InitApply(named("x", "x")));
+        join.take(0, Event::InitDone);
+        join.take(0, Event::Delete(named("x", "x")));
+        join.take(1, Event::Init);
+        assert_eq!(words(&join.take(1, Event::InitDone)), ["done", "delete x"]);
     }
 }

@@ -299,7 +299,8 @@ fn time(value: &Value) -> Option<i64> {
 
 /// One row; none if its id cannot be read, or its two names tell two ids.
 fn proxy(row: &Value) -> Option<Proxy> {
-    let field = |name: &str| row.get(name).and_then(text);
+    // From outside, and on its way into a status: one line, of bounded length.
+    let field = |name: &str| row.get(name).and_then(text).map(|text| clean(&text));
     let id = match (field("ProxyId"), field("InstanceId")) {
         (Some(new), Some(old)) if new != old => return None,
         (new, old) => new.or(old)?,

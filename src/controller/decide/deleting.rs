@@ -143,8 +143,8 @@ fn by_look(observation: &Observation, account: &Account, look: &LookRecord, now:
 /// Absence is proved by two negative answers in a row, at least the spacing apart.
 fn absent(observation: &Observation, account: &Account, look: &LookRecord, now: Now) -> Decision {
     let Observation { resource, memory, timing, .. } = observation;
-    let first = memory.first_absent.unwrap_or(look.answered);
-    let second_due = first + timing.absence_spacing;
+    let first = memory.first_absent.as_ref().filter(|(_, by)| by == account);
+    let second_due = first.map_or(look.answered, |(answered, _)| *answered) + timing.absence_spacing;
     if look.asked >= second_due {
         let seen_once = resource.status.account.is_some();
         return Decision::step(Step::Release(if seen_once { Release::Gone } else { Release::NeverSeen }));

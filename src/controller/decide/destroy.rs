@@ -9,7 +9,7 @@ use super::{Decision, Step, next_try, until};
 use crate::controller::failure::Failure;
 use crate::controller::memory::{LookRecord, Outcome, SendRecord};
 use crate::controller::observation::{Observation, Resource};
-use crate::controller::reasons::Reason;
+use crate::controller::reasons::{Reason, condition};
 use crate::controller::status::Plan;
 use crate::crd::DestroyStatus;
 use crate::gaap::{Account, Class, DestroyRequest, Member, Proxy};
@@ -44,43 +44,24 @@ pub(super) fn decide(
     proxy: &Proxy,
     now: Now,
 ) -> Decision {
-    let Observation { resource, memory, timing, .. } = observation;
-    if let Some(decision) = age(observation, account, proxy, now) {
+    let Observation { resource, memory, .. } = observation;
+    if let Some(decision) = bind(observation, account, proxy).or_else(|| age(observation, account, look, proxy, now)) {
         return decision;
     }
-    let wait = |reason, message, stalled, left| {
-        Decision::wait(Plan::deleting(seen_fields(observation, account, proxy), reason, message, stalled), Some(left))
-    };
     let held = memory.send_hold.and_then(|hold| hold.remaining(now.monotonic, resource.generation));
     let last = last_send(observation);
     if let (Some(left), Some(failure)) = (held, last.as_ref().and_then(|send| send.outcome.failure())) {
         let (reason, message) = explain(failure, proxy);
-        return wait(reason, message, failure.stalled(), left);
+        let fields = seen_fields(observation, account, proxy);
+        return Decision::wait(Plan::deleting(fields, reason, message, failure.stalled()), Some(left));
     }
     // A definite "no" raises the attempt before anything else is sent.
     if recorded(observation).is_some_and(|record| record.attempt > stored_attempt(resource)) {
         let message = "The last request destroyed nothing; the next one is a new request.".to_owned();
         return store(observation, account, proxy, message, None);
     }
-    let current = last.filter(|send| send.attempt == stored_attempt(resource));
-    if let Some(send) = &current
-        && must_settle(send, resource.force)
-    {
-        let settled = send.at.max(memory.effect.unwrap_or_default()) + timing.settle_time;
-        if look.asked < settled {
-            let due = (look.answered + timing.destroy_poll).min(settled.max(look.answered));
-            return poll(observation, due, now, || {
-                wait(Reason::Destroying, settling(send, proxy, timing.settle_time), false, until(due, now))
-            });
-        }
-        if !matches!(send.outcome, Outcome::Unknown(_)) {
-            let message = format!(
-                "The last request showed no effect for {:?}: the proxy is still {}. The next one is a new request.",
-                timing.settle_time,
-                proxy.status.as_str()
-            );
-            return store(observation, account, proxy, message, Some(send.attempt.saturating_add(1)));
-        }
+    if let Some(decision) = settle(observation, account, look, proxy, last.as_ref(), now) {
+        return decision;
     }
     let stale = now.monotonic.saturating_sub(look.answered) > LOOK_LIMIT;
     match (observation.fresh, stale) {
@@ -101,6 +82,116 @@ pub(super) fn decide(
     }
 }
 
+/// A proxy that was never mirrored is bound first: account and createTime must be stored before anything is asked to
+/// destroy it, or another account could prove it gone, and a later proxy under its id be taken for it.
+fn bind(observation: &Observation, account: &Account, proxy: &Proxy) -> Option<Decision> {
+    let status = &observation.resource.status;
+    let known = status.proxy.as_ref().and_then(|before| before.create_time);
+    if status.account.is_some() && (known.is_some() || proxy.create_time.is_none()) {
+        return None;
+    }
+    let message = format!("Proxy {} was found in account {}; it is destroyed next.", proxy.id, account.id);
+    Some(store(observation, account, proxy, message, None))
+}
+
+/// A request that may have been taken must settle before another kind of request goes out: reads lag behind writes, so
+/// a look at a running proxy says nothing yet. The very same request may be sent again at once.
+fn settle(
+    observation: &Observation,
+    account: &Account,
+    look: &LookRecord,
+    proxy: &Proxy,
+    last: Option<&SendRecord>,
+    now: Now,
+) -> Option<Decision> {
+    let Observation { resource, memory, timing, .. } = observation;
+    let attempt = stored_attempt(resource);
+    let in_doubt = |send: &&SendRecord| send.attempt == attempt && !matches!(send.outcome, Outcome::NotTaken(_));
+    let doubt = memory.doubt.as_ref().or(last).filter(in_doubt);
+    let since = match doubt {
+        Some(send) => send.at,
+        None if edited_unseen(observation) => memory.since,
+        None => return None,
+    };
+    let same_request = doubt.is_some_and(|send| send.force == resource.force);
+    let repeat = last.is_some_and(|send| matches!(send.outcome, Outcome::Unknown(_) | Outcome::Throttled(_)));
+    if same_request && repeat {
+        return None;
+    }
+    let settled = since.max(memory.effect.unwrap_or_default()) + timing.settle_time;
+    if look.asked < settled {
+        let due = (look.answered + timing.destroy_poll).min(settled.max(look.answered));
+        return Some(poll(observation, due, now, || {
+            let message = settling(doubt, proxy, timing.settle_time);
+            let plan = Plan::deleting(seen_fields(observation, account, proxy), Reason::Destroying, message, false);
+            Decision::wait(plan, Some(until(due, now)))
+        }));
+    }
+    if doubt.is_none() || repeat {
+        return None;
+    }
+    let message = format!(
+        "The last request showed no effect for {:?}: the proxy is still {}. The next one is a new request.",
+        timing.settle_time,
+        proxy.status.as_str()
+    );
+    Some(store(observation, account, proxy, message, Some(attempt.saturating_add(1))))
+}
+
+/// The spec was changed while no process was there to see it, and nothing tells what an earlier process had sent by
+/// then: with another Force, a request of this process could be the second one in effect. Deletion itself raises the
+/// generation by one.
+fn edited_unseen(observation: &Observation) -> bool {
+    let Observation { resource, memory, .. } = observation;
+    let status = &resource.status;
+    let told = status.conditions.iter().any(|entry| entry.type_ == condition::DELETING);
+    let expected = status.observed_generation.unwrap_or(1) + i64::from(!told);
+    memory.met_deleting && memory.send.is_none() && status.destroy.is_none() && resource.generation > expected
+}
+
+/// A createTime further ahead than this is no time at all.
+const CLOCKS_APART: Duration = Duration::from_secs(86_400);
+
+fn age(observation: &Observation, account: &Account, look: &LookRecord, proxy: &Proxy, now: Now) -> Option<Decision> {
+    let Observation { resource, timing, .. } = observation;
+    let known = resource.status.proxy.as_ref().and_then(|before| before.create_time);
+    let wait = |reason, message, left: Duration| {
+        let plan = Plan::deleting(seen_fields(observation, account, proxy), reason, message, false);
+        // Not for ever on one look, whatever it said.
+        let due = (now.monotonic + left).min(look.answered + timing.resync);
+        Some(poll(observation, due, now, || Decision::wait(plan, Some(until(due, now)))))
+    };
+    let Some(created) = proxy.create_time else {
+        // Without it nobody can tell whether this still is the proxy that was bound.
+        known?;
+        let message = "The cloud did not tell when the proxy was created, so it cannot be told from a later proxy \
+                       with the same id. The operator looks again."
+            .to_owned();
+        return wait(
+            Reason::WaitingForCloud,
+            message,
+            timing.destroy_poll.saturating_sub(now.monotonic.saturating_sub(look.answered)),
+        );
+    };
+    let created = Duration::from_secs(u64::try_from(created).unwrap_or_default());
+    if created > now.unix + CLOCKS_APART {
+        let message = format!(
+            "The cloud says that the proxy was created in the future ({} seconds since 1970): check the clock of the \
+             node. The operator looks again.",
+            created.as_secs()
+        );
+        return wait(Reason::WaitingForCloud, message, timing.resync);
+    }
+    let old_enough = created + timing.minimum_age;
+    let left = old_enough.checked_sub(now.unix).filter(|left| !left.is_zero())?;
+    let message = format!(
+        "The cloud destroys no proxy younger than {:?}: the request is made at {}.",
+        timing.minimum_age,
+        rfc3339(old_enough)
+    );
+    wait(Reason::TooYoung, message, left)
+}
+
 /// Right after the cloud accepted a request a look would show nothing new: the next one comes a poll later.
 pub(super) fn just_accepted(observation: &Observation, now: Now) -> Option<Decision> {
     let Observation { memory, timing, .. } = observation;
@@ -111,40 +202,6 @@ pub(super) fn just_accepted(observation: &Observation, now: Now) -> Option<Decis
     }
     let plan = Plan::deleting(fields(observation), Reason::Destroying, destroying(observation), false);
     Some(Decision::wait(plan, Some(until(due, now))))
-}
-
-/// The request may be in effect: sending another kind of request, or a raised attempt, must wait until reads cannot
-/// lag behind it any more. An unknown outcome needs no wait when the same request is sent again.
-fn must_settle(send: &SendRecord, force: bool) -> bool {
-    match send.outcome {
-        Outcome::Accepted { .. } | Outcome::Duplicate(_) => true,
-        Outcome::Unknown(_) => send.force != force,
-        Outcome::NotTaken(_) | Outcome::Throttled(_) => false,
-    }
-}
-
-fn age(observation: &Observation, account: &Account, proxy: &Proxy, now: Now) -> Option<Decision> {
-    let Observation { resource, timing, .. } = observation;
-    let known = resource.status.proxy.as_ref().and_then(|before| before.create_time);
-    let wait = |reason, message, left| {
-        Decision::wait(Plan::deleting(seen_fields(observation, account, proxy), reason, message, false), Some(left))
-    };
-    let Some(created) = proxy.create_time else {
-        // Without it nobody can tell whether this still is the proxy that was bound.
-        known?;
-        let message = "The cloud did not tell when the proxy was created, so it cannot be told from a later proxy \
-                       with the same id. The operator looks again."
-            .to_owned();
-        return Some(wait(Reason::WaitingForCloud, message, timing.destroy_poll));
-    };
-    let old_enough = Duration::from_secs(u64::try_from(created).unwrap_or_default()) + timing.minimum_age;
-    let left = old_enough.checked_sub(now.unix).filter(|left| !left.is_zero())?;
-    let message = format!(
-        "The cloud destroys no proxy younger than {:?}: the request is made at {}.",
-        timing.minimum_age,
-        rfc3339(old_enough)
-    );
-    Some(wait(Reason::TooYoung, message, left))
 }
 
 /// The last request: from memory, or after a restart from what the status tells of it. Its waits begin anew then.
@@ -172,7 +229,7 @@ fn last_send(observation: &Observation) -> Option<SendRecord> {
     let outcome = match code.as_str() {
         CODE_ACCEPTED => Outcome::Accepted { request_id: stored.request_id.clone() },
         CODE_DUPLICATED => Outcome::Duplicate(failure(Class::Observe)),
-        code if code.starts_with("RequestLimitExceeded") => Outcome::Throttled(failure(Class::Soon)),
+        // Throttled or not: what was sent before it is not known.
         _ => Outcome::Unknown(failure(Class::Observe)),
     };
     Some(SendRecord {
@@ -199,7 +256,8 @@ pub(super) fn recorded(observation: &Observation) -> Option<DestroyStatus> {
         | Outcome::Throttled(failure)
         | Outcome::Unknown(failure) => (failure.request_id.clone(), failure.code.clone()),
     };
-    let raised = u32::from(matches!(send.outcome, Outcome::NotTaken(_)));
+    let doubtful = observation.memory.doubt.as_ref().is_some_and(|doubt| doubt.attempt == send.attempt);
+    let raised = u32::from(matches!(send.outcome, Outcome::NotTaken(_)) && !doubtful);
     Some(DestroyStatus {
         client_token: Some(send.client_token.clone()),
         attempt: send.attempt.saturating_add(raised),
@@ -222,7 +280,7 @@ fn store(
         status.destroy = Some(DestroyStatus { attempt, ..status.destroy.unwrap_or_default() });
     }
     Decision {
-        step: Step::StoreAttempt,
+        step: Step::Store,
         status: Some(Plan::deleting(status, Reason::Requesting, message, false)),
         again: None,
     }
@@ -241,12 +299,13 @@ fn explain(failure: &Failure, proxy: &Proxy) -> (Reason, String) {
     (reason, message)
 }
 
-fn settling(send: &SendRecord, proxy: &Proxy, settle: Duration) -> String {
-    let what = match &send.outcome {
-        Outcome::Accepted { request_id: Some(id) } => format!("The cloud accepted the request (RequestId {id})"),
-        Outcome::Accepted { request_id: None } => "The cloud accepted the request".to_owned(),
-        Outcome::Duplicate(failure) => format!("The cloud already has this request: {}", failure.message),
-        other => other.failure().map(|failure| failure.message.clone()).unwrap_or_default(),
+fn settling(doubt: Option<&SendRecord>, proxy: &Proxy, settle: Duration) -> String {
+    let what = match doubt.map(|send| &send.outcome) {
+        Some(Outcome::Accepted { request_id: Some(id) }) => format!("The cloud accepted the request (RequestId {id})"),
+        Some(Outcome::Accepted { request_id: None }) => "The cloud accepted the request".to_owned(),
+        Some(Outcome::Duplicate(failure)) => format!("The cloud already has this request: {}", failure.message),
+        Some(other) => other.failure().map(|failure| failure.message.clone()).unwrap_or_default(),
+        None => "The resource was changed while no operator was there to see it".to_owned(),
     };
     format!(
         "{what}. The proxy still shows {}; if nothing changes for {settle:?}, a new request is made.",

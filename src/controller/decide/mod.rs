@@ -31,8 +31,8 @@ pub enum Step {
         /// The last look is too old to send on: look again when the turn is near.
         look_first: bool,
     },
-    /// Store the raised attempt; only then may it be used.
-    StoreAttempt,
+    /// Store the status, then decide again: the proxy that was found, or a raised attempt, before it is used.
+    Store,
     /// Send this request.
     Destroy(DestroyRequest),
     /// Remove our finalizer: the resource may go.

@@ -8,7 +8,7 @@ use crate::controller::failure::Failure;
 use crate::controller::memory::{Hold, LookRecord, Outcome, Seen, SendRecord};
 use crate::controller::observation::{Claim, Cloud};
 use crate::controller::testing::{account, failure, observation};
-use crate::crd::{DeletionPolicy, DestroyStatus, FINALIZER};
+use crate::crd::{DeletionPolicy, DestroyStatus, FINALIZER, GaapProxyStatus};
 use crate::gaap::{Class, ProxyStatus};
 
 /// The process has been running for so many seconds when the deletion is noticed.
@@ -410,7 +410,7 @@ fn a_change_of_the_object_ends_the_wait_after_a_refusal_but_the_raised_attempt_i
     let mut observation = refused(Class::User);
     observation.resource.generation = 3;
     observation.resource.force = true;
-    assert_eq!(decide(&observation, at(2.0)).step, Step::StoreAttempt);
+    assert_eq!(decide(&observation, at(2.0)).step, Step::Store);
     observation.resource.status.destroy = Some(DestroyStatus { attempt: 1, ..Default::default() });
     observation.fresh = true;
     let Step::Destroy(request) = decide(&observation, at(2.0)).step else { panic!("no request") };
@@ -425,7 +425,7 @@ fn an_accepted_request_without_effect_is_given_the_settle_time_and_then_a_new_at
     assert_eq!(step_reason(&decide(&observation, at(60.9))), Reason::Destroying);
     observation.memory.record_look(present(61.0, ProxyStatus::Running));
     let decision = decide(&observation, at(61.0));
-    assert_eq!(decision.step, Step::StoreAttempt);
+    assert_eq!(decision.step, Step::Store);
     assert_eq!(decision.status.unwrap().fields.destroy.unwrap().attempt, 1);
 }
 
@@ -437,7 +437,7 @@ fn a_destroy_that_the_cloud_took_back_settles_from_its_last_effect() {
     observation.memory.record_look(present(70.0, ProxyStatus::Running));
     assert_eq!(step_reason(&decide(&observation, at(70.0))), Reason::Destroying);
     observation.memory.record_look(present(110.0, ProxyStatus::Running));
-    assert_eq!(decide(&observation, at(110.0)).step, Step::StoreAttempt);
+    assert_eq!(decide(&observation, at(110.0)).step, Step::Store);
 }
 
 #[test]
@@ -449,7 +449,7 @@ fn a_duplicate_is_not_a_success_and_not_a_reason_to_send_again_at_once() {
     observation.memory.record_look(present(2.0, ProxyStatus::Running));
     assert_eq!(step_reason(&decide(&observation, at(2.0))), Reason::Destroying);
     observation.memory.record_look(present(61.0, ProxyStatus::Running));
-    assert_eq!(decide(&observation, at(61.0)).step, Step::StoreAttempt);
+    assert_eq!(decide(&observation, at(61.0)).step, Step::Store);
 }
 
 #[test]
@@ -479,7 +479,7 @@ fn after_a_restart_an_accepted_request_is_waited_for_anew() {
     observation.memory.since = mono(0.0);
     assert_eq!(step_reason(&decide(&observation, at(0.0))), Reason::Destroying);
     observation.memory.record_look(present(60.0, ProxyStatus::Running));
-    assert_eq!(decide(&observation, at(60.0)).step, Step::StoreAttempt);
+    assert_eq!(decide(&observation, at(60.0)).step, Step::Store);
 }
 
 #[test]
@@ -558,4 +558,87 @@ fn after_an_accepted_request_the_next_look_comes_a_poll_later_and_changes_no_wor
     observation.memory.record_look(present(6.0, ProxyStatus::Destroying));
     let later = decide(&observation, at(6.0));
     assert_eq!(decision.status.unwrap().headline(), later.status.unwrap().headline());
+}
+
+fn other_account() -> Account {
+    Account { id: "200".into(), ..account() }
+}
+
+#[test]
+fn a_proxy_that_was_never_mirrored_is_bound_before_it_is_asked_to_be_destroyed() {
+    let mut observation = deleting();
+    observation.resource.status = GaapProxyStatus::default();
+    observation.memory.record_look(present(0.0, ProxyStatus::Running));
+    observation.fresh = true;
+    let decision = decide(&observation, at(0.0));
+    assert_eq!(decision.step, Step::Store);
+    observation.resource.status = decision.status.unwrap().fields;
+    assert!(matches!(decide(&observation, at(0.0)).step, Step::Destroy(_)));
+    observation.cloud = Cloud::Ready(other_account());
+    assert_eq!(step_reason(&decide(&observation, at(0.0))), Reason::AccountMismatch);
+}
+
+#[test]
+fn a_failed_look_between_the_answers_of_two_accounts_does_not_make_them_a_proof() {
+    let mut observation = deleting();
+    observation.memory.record_look(LookRecord { account: Some(other_account()), ..looked(1.0, Seen::Absent) });
+    observation.memory.record_look(LookRecord { account: None, ..looked(2.0, Seen::Failed(failure(Class::Backoff))) });
+    observation.memory.record_look(looked(7.0, Seen::Absent));
+    assert_eq!(step_reason(&decide(&observation, at(7.0))), Reason::ConfirmingAbsence);
+}
+
+#[test]
+fn throttling_does_not_make_an_unknown_request_before_it_known() {
+    let mut observation = running(0.0);
+    observation.fresh = true;
+    observation.memory.record_send(sent(1.0, Outcome::Unknown(failure(Class::Backoff))));
+    observation.memory.record_look(present(1.5, ProxyStatus::Running));
+    observation.memory.record_send(sent(3.0, Outcome::Throttled(failure(Class::Soon))));
+    assert!(matches!(decide(&observation, at(4.0)).step, Step::Destroy(_)), "the same request goes again");
+    observation.resource.force = true;
+    assert_eq!(step_reason(&decide(&observation, at(4.0))), Reason::Destroying);
+    observation.memory.record_look(present(61.0, ProxyStatus::Running));
+    assert!(matches!(decide(&observation, at(61.0)).step, Step::Destroy(_)));
+}
+
+#[test]
+fn a_refusal_says_nothing_about_an_unknown_request_before_it() {
+    let mut observation = running(0.0);
+    observation.fresh = true;
+    observation.memory.record_send(sent(1.0, Outcome::Unknown(failure(Class::Backoff))));
+    observation.memory.record_look(present(1.5, ProxyStatus::Running));
+    observation.memory.record_send(sent(3.0, Outcome::NotTaken(failure(Class::User))));
+    observation.memory.record_look(present(3.5, ProxyStatus::Running));
+    let decision = decide(&observation, at(3.6));
+    assert_eq!(step_reason(&decision), Reason::Destroying);
+    assert_eq!(decision.status.unwrap().fields.destroy.unwrap().attempt, 0, "not raised while in doubt");
+    observation.memory.record_look(present(61.0, ProxyStatus::Running));
+    assert_eq!(decide(&observation, at(61.0)).step, Step::Store);
+}
+
+#[test]
+fn a_spec_that_was_changed_while_nobody_watched_waits_for_what_may_have_been_sent() {
+    let mut observation = running(0.0);
+    observation.fresh = true;
+    observation.memory.met_deleting = true;
+    observation.memory.since = mono(-0.5);
+    observation.resource.status.observed_generation = Some(1);
+    assert!(matches!(decide(&observation, at(0.0)).step, Step::Destroy(_)), "the deletion itself is no change");
+    observation.resource.force = true;
+    observation.resource.generation = 3;
+    assert_eq!(step_reason(&decide(&observation, at(0.0))), Reason::Destroying);
+    observation.memory.record_look(present(60.0, ProxyStatus::Running));
+    assert!(matches!(decide(&observation, at(60.0)).step, Step::Destroy(_)));
+}
+
+#[test]
+fn a_create_time_in_the_future_is_told_and_looked_at_again() {
+    let mut observation = deleting();
+    let mut odd = proxy(ProxyStatus::Running);
+    odd.create_time = Some(1_800_000_000_000);
+    observation.resource.status.proxy.as_mut().unwrap().create_time = odd.create_time;
+    observation.memory.record_look(looked(0.0, Seen::Present(Box::new(odd))));
+    let decision = decide(&observation, at(0.0));
+    assert_eq!((step_reason(&decision), decision.again), (Reason::WaitingForCloud, Some(Duration::from_secs(600))));
+    assert_eq!(decide(&observation, at(600.0)).step, Step::Look);
 }
