@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
 use kube::Resource as _;
 use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
@@ -160,12 +162,12 @@ pub async fn malformed(context: &Context, object: &WatchedProxy, reason: &str) -
     if told || stored.metadata.uid.as_ref() != Some(uid) {
         return Ok(None);
     }
-    let now = k8s_openapi::jiff::Timestamp::try_from(std::time::UNIX_EPOCH + context.clock.now().unix)
-        .unwrap_or_default()
-        .to_string();
+    let now = Timestamp::try_from(std::time::UNIX_EPOCH + context.clock.now().unix).unwrap_or(Timestamp::UNIX_EPOCH);
+    // In whole seconds, as every other time of a condition: else a later status would seem to move it.
+    let now = json!(Time(now));
     let entry = |type_: &str, status: &str| {
         let same = conditions.iter().find(|entry| entry["type"] == type_ && entry["status"] == status);
-        let since = same.and_then(|entry| entry["lastTransitionTime"].as_str()).unwrap_or(&now);
+        let since = same.and_then(|entry| entry.get("lastTransitionTime")).unwrap_or(&now);
         json!({ "type": type_, "status": status, "reason": Reason::Malformed.as_str(), "message": message,
                 "lastTransitionTime": since, "observedGeneration": metadata.generation })
     };
