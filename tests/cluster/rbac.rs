@@ -63,10 +63,10 @@ async fn the_permissions_used_over_all_tests_are_those_granted_and_none_was_deni
     assert!(denied.is_empty(), "{denied:#?}");
 
     let uses = oracle::rbac_usage(&entries, &operator_user());
-    println!("permissions used over this run:");
+    tell("permissions used over this run:");
     let mut used = BTreeSet::new();
     for permission in &uses {
-        println!("  {permission}");
+        tell(&format!("  {permission}"));
         if permission.resource.starts_with('/') {
             // Discovery, which every authenticated user may.
             assert!(permission.resource.starts_with("/api"), "{permission}");
@@ -79,5 +79,11 @@ async fn the_permissions_used_over_all_tests_are_those_granted_and_none_was_deni
     }
     assert_eq!(used, granted(&cluster).await, "used (left) and granted (right)");
     let requests = entries.iter().filter(|entry| entry["user"]["username"] == operator_user().as_str()).count();
-    println!("{requests} requests of the operator, none denied");
+    tell(&format!("{requests} requests of the operator, none denied"));
+}
+
+/// Past the test runner, which keeps what a passing test prints to itself: this list is to be seen in every run.
+fn tell(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
