@@ -180,10 +180,10 @@ impl Reconcile<'_> {
             return Ok(Next::Return(None));
         }
         if let Some(pause) = stay_away(ahead, self.context.waiting_inside, self.context.requests_per_second) {
-            if let Some(plan) = plan.filter(|_| pause > LONG_TURN) {
-                if let Some(next) = self.store(plan).await? {
-                    return Ok(next);
-                }
+            if let Some(plan) = plan.filter(|_| pause > LONG_TURN)
+                && let Some(next) = self.store(plan).await?
+            {
+                return Ok(next);
             }
             return Ok(Next::Return(Some(pause)));
         }
