@@ -1,5 +1,7 @@
 //! The cloud's request log: what was asked of it, and what it told.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value;
 
 use crate::audit::evidence;
@@ -109,6 +111,12 @@ impl<'a> Answer<'a> {
             faults,
         }
     }
+
+    /// The ids of the rows.
+    fn shown(&self) -> impl Iterator<Item = &'a str> {
+        let rows = self.entry.pointer("/describe/returned").and_then(Value::as_array);
+        rows.into_iter().flatten().map(|row| text(row, "id"))
+    }
 }
 
 impl<'a> Request<'a> {
@@ -212,11 +220,14 @@ impl<'a> Request<'a> {
 pub(crate) struct CloudLog<'a> {
     pub requests: Vec<Request<'a>>,
     pub unreadable: Vec<String>,
+    /// By id: places of the operator's requests that showed something of it. A run with many proxies has answers of a
+    /// hundred rows, which must not be searched once for each send.
+    looks: BTreeMap<&'a str, Vec<(usize, Sight<'a>)>>,
 }
 
 impl<'a> CloudLog<'a> {
     pub fn read(entries: &'a [Value], context: &Context) -> Self {
-        let mut log = Self { requests: Vec::new(), unreadable: Vec::new() };
+        let mut log = Self { requests: Vec::new(), unreadable: Vec::new(), looks: BTreeMap::new() };
         for (number, entry) in entries.iter().enumerate() {
             match Request::read(number, entry, context) {
                 Ok(request) => log.requests.push(request),
@@ -226,7 +237,20 @@ impl<'a> CloudLog<'a> {
         log.requests.sort_by_key(|request| request.seq);
         log.find_holes();
         log.join_deliveries(entries);
+        log.index_looks();
         log
+    }
+
+    fn index_looks(&mut self) {
+        for (place, request) in self.requests.iter().enumerate().filter(|(_, request)| request.by_operator) {
+            let concerned: BTreeSet<&str> = request.ids.iter().copied().chain(request.answer.shown()).collect();
+            for id in concerned {
+                let sight = request.sight(id);
+                if sight != Sight::Nothing {
+                    self.looks.entry(id).or_default().push((place, sight));
+                }
+            }
+        }
     }
 
     /// A dropped entry could be the one destroy that should not have been.
@@ -270,9 +294,9 @@ impl<'a> CloudLog<'a> {
     }
 
     /// The operator's looks at an id that showed something.
-    pub fn looks<'b>(&'b self, id: &'b str) -> impl DoubleEndedIterator<Item = (&'b Request<'a>, Sight<'a>)> {
-        let all = self.by_operator().map(move |request| (request, request.sight(id)));
-        all.filter(|(_, sight)| *sight != Sight::Nothing)
+    pub fn looks(&self, id: &str) -> impl DoubleEndedIterator<Item = (&Request<'a>, Sight<'a>)> {
+        let known = self.looks.get(id).map(Vec::as_slice).unwrap_or_default();
+        known.iter().filter_map(|(place, sight)| Some((self.requests.get(*place)?, *sight)))
     }
 }
 

@@ -68,6 +68,20 @@ pub(crate) fn told(code: &str) -> Told {
     }
 }
 
+/// The request was turned away at the door, before anything was looked at: the rate limit, or a signature that a
+/// corrected clock or refreshed credentials mend.
+pub(crate) fn is_turned_away(code: &str) -> bool {
+    told(code) == Told::Throttled || matches!(code, "AuthFailure.SignatureExpire" | "AuthFailure.TokenFailure")
+}
+
+/// The caller was refused, not the request: it says nothing of an earlier delivery of the same request.
+pub(crate) fn is_refused_at_door(code: &str) -> bool {
+    let families = ["AuthFailure", "UnauthorizedOperation", "IpInBlacklist", "IpNotInWhitelist"];
+    families
+        .into_iter()
+        .any(|name| code.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+}
+
 /// A code that says that the one id asked for does not exist.
 pub(crate) fn is_not_found(code: &str) -> bool {
     matches!(code, "ResourceNotFound" | "FailedOperation.ResourceNotFound")

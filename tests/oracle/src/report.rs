@@ -71,7 +71,7 @@ impl Promise {
             Promise::S2 => "removals of the finalizer",
             Promise::S3 => "pairs of consecutive sends",
             Promise::S4 => "sends",
-            Promise::S5 => "other claims at a send",
+            Promise::S5 => "other claims before a send",
             Promise::S7 => "writes",
             Promise::S9 => "sends with Force=1",
             Promise::S10 => "bound writes and ends of objects",

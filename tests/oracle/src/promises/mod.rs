@@ -74,11 +74,9 @@ impl<'a> Case<'a> {
     /// The newest look at the proxy that the operator surely knew when it sent.
     fn known_look(&self, send: &Send<'a>, request: &Request<'a>) -> Option<(&Request<'a>, Sight<'a>)> {
         let known_by = request.time.minus(self.context.tolerance.delivery);
-        let id = send.id;
         self.cloud
-            .by_operator()
-            .map(move |look| (look, look.sight(id)))
-            .filter(|(look, sight)| *sight != Sight::Nothing && look.answer.certain && look.answer.decided <= known_by)
+            .looks(send.id)
+            .filter(|(look, _)| look.answer.certain && look.answer.decided <= known_by)
             .max_by_key(|(look, _)| look.answer.decided)
     }
 }

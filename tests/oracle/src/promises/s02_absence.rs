@@ -101,11 +101,25 @@ fn last_destroy<'b>(case: &'b Case<'_>, object: &Object<'_>, before: Moment) -> 
     case.cloud.destroys().rfind(|sent| sent.time <= before && sent.ids.contains(&object.proxy_id))
 }
 
+/// The account under which the proxy was last seen, or asked to be destroyed, where no status tells it: a sight that
+/// was never written down binds all the same.
+fn last_account<'b>(case: &'b Case<'_>, object: &Object<'_>, before: Moment) -> Option<&'b str> {
+    let made = Moment::parse(object.created)?;
+    let seen = case
+        .cloud
+        .looks(object.proxy_id)
+        .filter(|(look, sight)| matches!(sight, Sight::Present { .. }) && look.answer.certain);
+    let sent = case.cloud.destroys().filter(|request| request.ids.contains(&object.proxy_id));
+    let all = seen.map(|(look, _)| look).chain(sent).filter(|request| !request.account.is_empty());
+    let of_object = all.filter(|request| made <= request.time && request.time <= before);
+    of_object.max_by_key(|request| request.time).map(|request| request.account)
+}
+
 /// Why the absence was not proved when the write came in; none when it was.
 fn unproved(case: &Case<'_>, object: &Object<'_>, version: Version<'_, '_>) -> Option<String> {
     let context = case.context;
     let end = version.call.received.plus(context.tolerance.jitter);
-    let account = version.object.account_id();
+    let account = version.object.account_id().or_else(|| last_account(case, object, end));
     let ours = |look: &Request<'_>| account.is_none_or(|account| account == look.account);
     let looks: Vec<_> = case.cloud.looks(object.proxy_id).filter(|(look, _)| look.time <= end).collect();
     let sighted = |look: &Request<'_>, sight: &Sight<'_>| {

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use crate::case::Case;
 use crate::cloud::Request;
-use crate::codes::Told;
+use crate::codes::{Told, is_refused_at_door};
+use crate::moment::Moment;
 use crate::report::{Promise, Report};
 use crate::sends::Send;
 
@@ -56,11 +57,11 @@ fn resent_after_acceptance(case: &Case<'_>, last: Sent<'_, '_>, later: Sent<'_, 
         .then(|| "the earlier one was accepted, so only a raised attempt may follow".to_owned())
 }
 
-/// What is known of a chain of identical requests.
+/// What the operator can know of a chain of identical requests.
 struct Outcome {
-    /// A definite refusal, with no unknown outcome after it.
+    /// The last word is a definite refusal.
     refused: bool,
-    /// Accepted or duplicate, at least once.
+    /// Accepted or duplicate, at least once; or an unknown outcome that a later refusal did not speak of.
     may_settle: bool,
     /// At least one outcome is unknown since the last definite refusal.
     unknown: bool,
@@ -68,22 +69,25 @@ struct Outcome {
     quiet: Duration,
 }
 
-fn outcome(chain: &[Sent<'_, '_>], later: Sent<'_, '_>) -> Outcome {
+fn outcome(case: &Case<'_>, chain: &[Sent<'_, '_>], later: Sent<'_, '_>) -> Outcome {
     let mut outcome = Outcome { refused: false, may_settle: false, unknown: false, quiet: Duration::MAX };
+    let mut before: Option<Moment> = None;
     for (send, request) in chain {
         let told = request.told(send.id);
         if told == Told::Throttled {
             continue;
         }
         outcome.quiet = later.1.time.since(request.time);
+        // A new process knows nothing of the outcomes before it.
+        let pending = outcome.unknown && before.is_some_and(|before| !case.restarted_between(before, request.time));
+        before = Some(request.time);
         // An answer that may not have been taken in can be either.
         let unclear = !request.answer.certain;
         match told {
+            Told::Refused if pending && is_refused_at_door(request.answer.code) => outcome.may_settle = true,
             Told::Refused => (outcome.refused, outcome.unknown) = (true, unclear && outcome.unknown),
-            Told::Accepted | Told::Duplicate => {
-                (outcome.may_settle, outcome.refused) = (true, false);
-            }
-            _ => (outcome.unknown, outcome.refused) = (true, false),
+            Told::Accepted | Told::Duplicate => (outcome.may_settle, outcome.refused) = (true, false),
+            Told::Unknown | Told::Throttled => (outcome.unknown, outcome.refused) = (true, false),
         }
     }
     outcome
@@ -99,7 +103,7 @@ fn unfounded_raise(case: &Case<'_>, chain: &[Sent<'_, '_>], last: Sent<'_, '_>, 
             now.object.attempt()
         ));
     }
-    let outcome = outcome(chain, later);
+    let outcome = outcome(case, chain, later);
     let settle = case.context.settle_time.saturating_sub(case.context.tolerance.jitter);
     if outcome.refused || (outcome.may_settle && outcome.quiet >= settle) {
         return None;
@@ -118,11 +122,12 @@ fn unfounded_force(case: &Case<'_>, chain: &[Sent<'_, '_>], last: Sent<'_, '_>, 
     {
         return Some("carries another Force although the user did not change it".to_owned());
     }
-    let outcome = outcome(chain, later);
+    let outcome = outcome(case, chain, later);
     let settle = case.context.settle_time.saturating_sub(case.context.tolerance.jitter);
     let pending = outcome.unknown || outcome.may_settle;
-    // How long ago the last request was is known in memory only.
-    let forgotten = case.restarted_between(last.1.time, later.1.time);
+    // A new process knows of the last request only if the status tells of it.
+    let recorded = later.0.read.is_some_and(|read| read.object.token() == last.1.token);
+    let forgotten = case.restarted_between(last.1.time, later.1.time) && !recorded;
     (pending && !outcome.refused && outcome.quiet < settle && !forgotten).then(|| {
         format!(
             "carries another Force {:?} after one that may be in effect, before the settle time {settle:?}",

@@ -16,7 +16,6 @@ const SHORTEST_NAME: usize = 6;
 struct Meaning<'a> {
     ids: Vec<&'a str>,
     force: Option<i64>,
-    account: &'a str,
 }
 
 pub(super) fn check(case: &Case<'_>, report: &mut Report) {
@@ -36,7 +35,7 @@ pub(super) fn check(case: &Case<'_>, report: &mut Report) {
         if let Some(why) = malformed(case, send, token) {
             broken(why, vec![case.show_request(request)]);
         }
-        let meaning = Meaning { ids: request.ids.clone(), force: request.force, account: request.account };
+        let meaning = Meaning { ids: request.ids.clone(), force: request.force };
         let (first, earlier) = meanings.entry(token).or_insert((meaning.clone(), request));
         if *first != meaning {
             let message = format!("carries the token of #{}, which was another request", earlier.seq);

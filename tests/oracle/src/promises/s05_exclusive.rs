@@ -8,9 +8,11 @@ pub(super) fn check(case: &Case<'_>, report: &mut Report) {
     let delivery = case.context.tolerance.delivery;
     for (send, request) in case.sent() {
         let own = send.uid.and_then(|uid| case.history.object(uid));
+        let rivals = case.history.objects().filter(|other| other.proxy_id == send.id && Some(other.uid) != send.uid);
+        // Those that were gone by then count as looked at: that they were gone is what was found.
+        rivals.filter(|other| other.known_from <= request.time).for_each(|_| report.check(Promise::S5));
         let claimants: Vec<_> = case.history.claimants(case.context, send.id, request.time, delivery).collect();
         for other in claimants.into_iter().filter(|other| Some(other.uid) != send.uid) {
-            report.check(Promise::S5);
             let lives = other.deleting_from.is_none_or(|from| from > request.time);
             let older = own.is_some_and(|own| other.seniority() < own.seniority());
             let why = match (lives, older) {

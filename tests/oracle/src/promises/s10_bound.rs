@@ -1,6 +1,7 @@
 //! S10: from the first moment a proxy is bound the finalizer is stored. A resource is bound when the operator writes
 //! `status.proxy` or `status.account`; from then on it does not vanish but by the operator's release (S2 judges that
-//! one) or by an explicit act of a person, which is told as a notice.
+//! one) or by an explicit act of a person, which is told as a notice; and what it is bound to, account and createTime,
+//! is not lost.
 
 use crate::case::Case;
 use crate::history::Object;
@@ -9,6 +10,7 @@ use crate::report::{Promise, Report};
 pub(super) fn check(case: &Case<'_>, report: &mut Report) {
     for object in case.history.objects() {
         first_binding(case, object, report);
+        kept_binding(case, object, report);
         end(case, object, report);
     }
 }
@@ -28,6 +30,24 @@ fn first_binding(case: &Case<'_>, object: &Object<'_>, report: &mut Report) {
             report.broken(Promise::S10, &object.subject(), message, vec![case.show(version.call)]);
             return;
         }
+    }
+}
+
+/// What the resource is bound to stays: a write of the operator neither drops nor changes it.
+fn kept_binding(case: &Case<'_>, object: &Object<'_>, report: &mut Report) {
+    for (version, before) in case.history.operator_writes(object) {
+        let Some(before) = before else { continue };
+        let (old, new) = (before.object, version.object);
+        let what = if old.account_id().is_some() && old.account_id() != new.account_id() {
+            "the account"
+        } else if old.seen_create_time().is_some() && old.seen_create_time() != new.seen_create_time() {
+            "the createTime of the proxy"
+        } else {
+            continue;
+        };
+        let message = format!("the operator dropped or changed {what} that the resource is bound to");
+        let evidence = vec![case.show(before.call), case.show(version.call)];
+        report.broken(Promise::S10, &object.subject(), message, evidence);
     }
 }
 

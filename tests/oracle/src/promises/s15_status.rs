@@ -51,10 +51,21 @@ impl<'a> Write<'a, '_> {
         self.version.object
     }
 
-    /// The answers that may have been known when the write was made.
-    fn known<'c>(&'c self) -> impl DoubleEndedIterator<Item = &'c Request<'a>> {
-        let latest = self.version.call.received.plus(self.case.context.tolerance.jitter);
-        self.case.cloud.by_operator().filter(move |request| request.time <= latest)
+    /// When an answer must have been asked for, so that it may have been known when the write was made.
+    fn latest(&self) -> Moment {
+        self.version.call.received.plus(self.case.context.tolerance.jitter)
+    }
+
+    /// The looks at the proxy that may have been known.
+    fn looks(&self) -> impl Iterator<Item = (&Request<'a>, Sight<'a>)> {
+        let latest = self.latest();
+        self.case.cloud.looks(self.object.proxy_id).filter(move |(look, _)| look.time <= latest)
+    }
+
+    /// The requests to destroy it whose answers may have been known.
+    fn destroys(&self) -> impl Iterator<Item = &Request<'a>> {
+        let (latest, id) = (self.latest(), self.object.proxy_id);
+        self.case.cloud.destroys().filter(move |request| request.time <= latest && request.ids.contains(&id))
     }
 
     fn generation(&self, before: Option<Resource<'_>>) -> Option<String> {
@@ -95,11 +106,8 @@ impl<'a> Write<'a, '_> {
         if !known.is_empty() && !ours {
             return Some(format!("status names account {account} at {endpoint}, which is not the operator's"));
         }
-        let seen = |look: &Request<'_>| {
-            look.account == account && matches!(look.sight(self.object.proxy_id), Sight::Present { .. })
-        };
-        (!self.known().any(seen))
-            .then(|| format!("status names account {account}, under which the proxy was never seen"))
+        let seen = self.looks().any(|(look, sight)| look.account == account && matches!(sight, Sight::Present { .. }));
+        (!seen).then(|| format!("status names account {account}, under which the proxy was never seen"))
     }
 
     /// What status says of the proxy is what the cloud said of it.
@@ -110,13 +118,13 @@ impl<'a> Write<'a, '_> {
         if status.is_none() && create_time.is_none() {
             return None;
         }
-        let told = |look: &Request<'_>| match look.sight(self.object.proxy_id) {
+        let told = |sight: Sight<'_>| match sight {
             Sight::Present { status: shown, create_time: time } => {
                 status.is_none_or(|status| status == shown) && create_time.is_none_or(|known| known == time)
             }
             _ => false,
         };
-        (!self.known().any(told)).then(|| {
+        (!self.looks().any(|(_, sight)| told(sight))).then(|| {
             format!("status shows the proxy as {status:?}, created at {create_time:?}, which the cloud never said")
         })
     }
@@ -138,21 +146,15 @@ impl<'a> Write<'a, '_> {
         // Another proxy under the old id: the one of this resource is gone.
         let bound = before.seen_create_time();
         let other = |sight: Sight<'_>| matches!(sight, Sight::Present { create_time, .. } if bound.is_some_and(|bound| bound != create_time));
-        let negative = self.known().filter(|request| {
-            let sight = request.sight(id);
-            let refused = request.is_destroy()
-                && request.answer.delivered
-                && is_not_found(request.answer.code)
-                && request.told(id) == Told::Refused;
-            sight == Sight::Absent || other(sight) || refused
-        });
-        let Some(negative) = negative.map(|request| request.time).max() else {
+        let missed = self.looks().filter(|(_, sight)| *sight == Sight::Absent || other(*sight));
+        let refused = self.destroys().filter(|request| request.answer.delivered && is_not_found(request.answer.code));
+        let negative = missed.map(|(look, _)| look.time).chain(refused.map(|request| request.time)).max();
+        let Some(negative) = negative else {
             return Some(format!("status says that {id} is not there, which no complete answer of the cloud said"));
         };
-        let known_by = Moment(self.version.call.received.0).minus(self.case.context.tolerance.delivery);
-        let sighted = self.known().find(|look| {
-            let sight = look.sight(id);
-            let present = matches!(sight, Sight::Present { .. }) && !other(sight);
+        let known_by = self.version.call.received.minus(self.case.context.tolerance.delivery);
+        let (sighted, _) = self.looks().find(|(look, sight)| {
+            let present = matches!(sight, Sight::Present { .. }) && !other(*sight);
             present && look.time > negative && look.answer.certain && look.answer.decided <= known_by
         })?;
         Some(format!("status says that {id} is not there, although look #{} had just shown it", sighted.seq))
@@ -162,9 +164,7 @@ impl<'a> Write<'a, '_> {
     fn request(&self, before: Resource<'_>) -> Option<String> {
         let now = self.now();
         let id = now.request_id().filter(|id| before.request_id() != Some(*id))?;
-        let answered =
-            self.known().filter(|request| request.is_destroy() && request.ids.contains(&self.object.proxy_id));
-        let Some(request) = answered.into_iter().find(|request| request.answer.request_id == id) else {
+        let Some(request) = self.destroys().find(|request| request.answer.request_id == id) else {
             return Some(format!("status names RequestId {id}, which no answer to a request for this proxy had"));
         };
         if now.token().is_some_and(|token| request.token != Some(token)) {

@@ -4,7 +4,7 @@
 
 use crate::case::Case;
 use crate::cloud::{Request, Sight, is_destroyable};
-use crate::codes::Told;
+use crate::codes::is_turned_away;
 use crate::moment::Moment;
 use crate::report::{Promise, Report};
 use crate::sends::Send;
@@ -62,10 +62,10 @@ fn allows(sight: Sight<'_>) -> bool {
     matches!(sight, Sight::Present { status, .. } if is_destroyable(status))
 }
 
-/// The last earlier request for this proxy that was not throttled: after it, only a new look counts. No allowance: the
+/// The last earlier request for this proxy that was not turned away at the door: after it, only a new look counts. No allowance: the
 /// look that led to that request came in a moment before it.
 fn last_request(case: &Case<'_>, send: &Send<'_>, request: &Request<'_>) -> Option<Moment> {
     let mut earlier =
         case.cloud.destroys().rev().filter(|other| other.seq < request.seq && other.ids.contains(&send.id));
-    earlier.find(|other| other.told(send.id) != Told::Throttled).map(|other| other.time)
+    earlier.find(|other| !(other.answer.delivered && is_turned_away(other.answer.code))).map(|other| other.time)
 }

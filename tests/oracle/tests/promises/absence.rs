@@ -96,6 +96,23 @@ twins! {
         story.operator_releases(EDGE);
     }
 
+    S2 the_account_of_an_unrecorded_sight_proves_absence(story, bad) {
+        story.operator_lists().user_creates(EDGE).operator_adds_finalizer(EDGE).looks("RUNNING");
+        story.last_request()["account"] = json!(if bad { "100000000002" } else { ACCOUNT });
+        story.user_deletes(EDGE);
+        for _ in 0..2 {
+            story.seconds(5).looks_and_finds_nothing();
+        }
+        story.operator_releases(EDGE);
+    }
+
+    S2 two_accounts_do_not_make_one_proof(story, bad) {
+        story.operator_lists().user_creates(EDGE).operator_adds_finalizer(EDGE).user_deletes(EDGE);
+        story.looks_and_finds_nothing();
+        story.last_request()["account"] = json!(if bad { "100000000002" } else { ACCOUNT });
+        story.seconds(5).looks_and_finds_nothing().operator_releases(EDGE);
+    }
+
     S2 the_proof_is_made_after_the_last_request(story, bad) {
         adopted(story).user_deletes(EDGE);
         if bad {

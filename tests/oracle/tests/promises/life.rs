@@ -9,7 +9,7 @@ use crate::story::*;
 fn a_life_with_a_lost_answer_a_crash_and_a_raised_attempt_keeps_every_promise() {
     let mut story = Story::new();
     adopted_with(&mut story, json!({"proxyId": ID, "force": true}));
-    // An older resource with the same id, deleted before, so that S5 has something to look at.
+    // Another resource with the same id comes and goes.
     story.user_creates("edge-twin").operator_adds_finalizer("edge-twin").seconds(5);
     story.user_deletes("edge-twin").operator_releases("edge-twin").seconds(5);
     story.user_deletes(EDGE).looks("RUNNING").operator_reads(EDGE);
@@ -24,8 +24,7 @@ fn a_life_with_a_lost_answer_a_crash_and_a_raised_attempt_keeps_every_promise() 
     story.user_creates_with(EDGE, json!({"proxyId": "link-55556666"}));
     let verdict = story.judged();
     assert!(verdict.is_clean(), "{verdict}");
-    let idle: Vec<_> = Promise::ALL.into_iter().filter(|promise| verdict.checked(*promise) == 0).collect();
-    assert_eq!(idle, [Promise::S5], "the older claimant was gone, so nothing claimed the id at a send\n{verdict}");
+    assert!(Promise::ALL.into_iter().all(|promise| verdict.checked(promise) > 0), "each was judged\n{verdict}");
 }
 
 #[test]

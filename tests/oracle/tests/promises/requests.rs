@@ -111,6 +111,22 @@ twins! {
         again(story);
     }
 
+    S3 a_refused_key_says_nothing_of_an_earlier_delivery(story, bad) {
+        unheard(story).looks("RUNNING").operator_reads(EDGE);
+        story.destroys(EDGE, if bad { "AuthFailure.SecretIdNotFound" } else { "InvalidParameter" });
+        story.operator_records(EDGE, 1).seconds(5);
+        again(story);
+    }
+
+    S3 a_recorded_request_is_remembered_by_the_next_process(story, bad) {
+        unheard(story);
+        if bad {
+            story.operator_records(EDGE, 0);
+        }
+        story.user_edits(EDGE, |object| object["spec"]["force"] = json!(true)).operator_restarts();
+        again(story);
+    }
+
     S3 the_ids_stay_the_same(story, bad) {
         unheard(story);
         again(story);

@@ -97,4 +97,19 @@ twins! {
         }
         story.seconds(1).user_creates(EDGE);
     }
+
+    S10 the_account_of_a_binding_is_not_lost(story, bad) {
+        adopted(story).operator_writes_status(EDGE, |status| {
+            if bad {
+                status.as_object_mut().unwrap().remove("account");
+            }
+        });
+    }
+
+    S10 the_create_time_of_a_binding_does_not_change(story, bad) {
+        adopted(story).looks("RUNNING");
+        let later = CREATED + if bad { 1000 } else { 0 };
+        story.last_request()["describe"]["returned"][0]["createTime"] = json!(later);
+        story.operator_writes_status(EDGE, |status| status["proxy"]["createTime"] = json!(later));
+    }
 }
