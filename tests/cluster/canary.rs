@@ -32,7 +32,9 @@ fn found(channels: &[(&'static str, String)], words: &[&str]) -> Vec<(&'static s
     for (channel, text) in channels {
         for word in words {
             if let Some(place) = text.find(word) {
-                let from = text[..place].rfind('\n').map_or(place.saturating_sub(200), |line| line.max(place.saturating_sub(200)));
+                let from = text[..place]
+                    .rfind('\n')
+                    .map_or(place.saturating_sub(200), |line| line.max(place.saturating_sub(200)));
                 let from = (from..=place).find(|place| text.is_char_boundary(*place)).unwrap_or(place);
                 found.push((*channel, format!("…{}«here»", &text[from..place])));
             }
@@ -115,7 +117,11 @@ async fn a_panic_is_told_in_the_output_and_credentials_have_no_text_to_tell() {
         panic!("{MARK} {credentials:?} {:#?}", credentials.as_ref().unwrap());
     }
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "canary::a_panic_is_told_in_the_output_and_credentials_have_no_text_to_tell", "--nocapture"]);
+    child.args([
+        "--exact",
+        "canary::a_panic_is_told_in_the_output_and_credentials_have_no_text_to_tell",
+        "--nocapture",
+    ]);
     child.env(CHILD, "1").env("RUST_LOG", "trace").stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(std::time::Duration::from_secs(60), child.output()).await.unwrap().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

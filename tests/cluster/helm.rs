@@ -8,7 +8,8 @@ use crate::harness::{CHART, Cluster, PROXY, RELEASE, SYSTEM, World, manifest};
 async fn uninstall_leaves_resources_and_definition_in_place_and_destroys_nothing() {
     let cluster = Cluster::bare().await;
     let place = ["--namespace", SYSTEM];
-    let install = [&["install", RELEASE, CHART, "--create-namespace", "--set", "replicaCount=0"], place.as_slice()].concat();
+    let install =
+        [&["install", RELEASE, CHART, "--create-namespace", "--set", "replicaCount=0"], place.as_slice()].concat();
     let notes = cluster.helm(&install).await;
     assert!(notes.contains("STATUS: deployed"), "{notes}");
     cluster.established().await;
@@ -72,7 +73,13 @@ async fn a_release_for_some_namespaces_grants_nothing_elsewhere() {
         assert!(can(verb, "gaapproxies", "games").await, "{verb} in games");
         assert!(!can(verb, "gaapproxies", "shop").await, "{verb} in shop");
     }
-    for (verb, what) in [("get", "secrets"), ("list", "secrets"), ("create", "pods"), ("delete", "gaapproxies"), ("update", "gaapproxies")] {
+    for (verb, what) in [
+        ("get", "secrets"),
+        ("list", "secrets"),
+        ("create", "pods"),
+        ("delete", "gaapproxies"),
+        ("update", "gaapproxies"),
+    ] {
         assert!(!can(verb, what, "games").await, "{verb} {what}");
     }
     cluster.kubectl_with(&["apply", "-n", "games"], &manifest("edge", PROXY, json!({})).to_string()).await;

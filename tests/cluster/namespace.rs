@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{LIMIT, OTHER, PROXY, in_both_modes, World, until};
+use crate::harness::{LIMIT, OTHER, PROXY, World, in_both_modes, until};
 
 #[tokio::test]
 async fn deleting_a_namespace_destroys_its_proxies_and_then_the_namespace_goes() {
@@ -15,7 +15,10 @@ async fn deleting_a_namespace_destroys_its_proxies_and_then_the_namespace_goes()
         world.gone_within("one", Duration::from_secs(60)).await;
         world.gone_within("two", Duration::from_secs(60)).await;
         until("the end of the namespace", Duration::from_secs(60), async || {
-            let left = world.cluster().kubectl(&["get", "namespace", world.namespace(), "--ignore-not-found", "-o", "yaml"]).await;
+            let left = world
+                .cluster()
+                .kubectl(&["get", "namespace", world.namespace(), "--ignore-not-found", "-o", "yaml"])
+                .await;
             if left.is_empty() { Ok(()) } else { Err(left) }
         })
         .await;

@@ -190,7 +190,9 @@ async fn readiness_does_not_fall_when_the_cloud_does() {
 #[tokio::test]
 async fn metrics_are_exactly_the_series_of_the_design_with_labels_from_closed_sets() {
     let world = World::new("metrics").await;
-    world.fault(Fault::new(Kind::UnknownStatus).for_id(OTHER).times(0).with(|with| with.status = Some("QUIESCING-7".into())));
+    world.fault(
+        Fault::new(Kind::UnknownStatus).for_id(OTHER).times(0).with(|with| with.status = Some("QUIESCING-7".into())),
+    );
     world.fault(Fault::new(Kind::Error).on("DestroyProxies").for_id(PROXY).with(|with| {
         with.code = Some("MadeUp.ByTheCloud".into());
     }));
@@ -274,10 +276,8 @@ async fn json_logs_are_one_object_a_line_with_one_line_for_each_reconcile_that_d
     world.gone("edge").await;
     world.operator().terminate().await;
     let log = world.operator().log();
-    let lines: Vec<serde_json::Value> = log
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
-        .collect();
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect();
     let told: Vec<&serde_json::Value> = lines.iter().filter(|line| line["message"] == "reconciled").collect();
     let key = format!("{}/edge", world.namespace());
     assert!(told.iter().all(|line| line["resource"] == key.as_str() && line["proxy"] == PROXY), "{told:?}");
@@ -354,10 +354,29 @@ async fn help_names_every_setting_and_the_definition_is_printed_as_it_is_committ
     let (help, _) = run(&["--help"], &[]).await;
     let help = said(&help);
     for word in [
-        "--watch-namespace", "--gaap-endpoint", "--sts-endpoint", "--allow-insecure-endpoint", "--ca-bundle", "--language",
-        "--credentials-dir", "--requests-per-second", "--destroy-poll", "--resync", "--minimum-age", "--absence-spacing",
-        "--settle-time", "--request-timeout", "--concurrency", "--metrics-bind-address", "--health-probe-bind-address",
-        "--log-format", "GAAP_DESTROY_POLL", "TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECURITY_TOKEN", "KUBECONFIG", "RUST_LOG",
+        "--watch-namespace",
+        "--gaap-endpoint",
+        "--sts-endpoint",
+        "--allow-insecure-endpoint",
+        "--ca-bundle",
+        "--language",
+        "--credentials-dir",
+        "--requests-per-second",
+        "--destroy-poll",
+        "--resync",
+        "--minimum-age",
+        "--absence-spacing",
+        "--settle-time",
+        "--request-timeout",
+        "--concurrency",
+        "--metrics-bind-address",
+        "--health-probe-bind-address",
+        "--log-format",
+        "GAAP_DESTROY_POLL",
+        "TENCENTCLOUD_SECRET_ID",
+        "TENCENTCLOUD_SECURITY_TOKEN",
+        "KUBECONFIG",
+        "RUST_LOG",
     ] {
         assert!(help.contains(word), "{word} is not in\n{help}");
     }

@@ -32,7 +32,8 @@ async fn an_old_cache_never_sends_what_the_user_took_back() {
         let world = World::build(&format!("old cache {name}")).gate().start().await;
         world.create("edge", PROXY).await;
         world.available("edge").await;
-        let hang = world.fault(Fault::new(Kind::Hang).on("DescribeProxies").with(|with| with.phase = Some(Phase::Before)));
+        let hang =
+            world.fault(Fault::new(Kind::Hang).on("DescribeProxies").with(|with| with.phase = Some(Phase::Before)));
         world.delete("edge").await;
         world.fault_hits(hang).await;
         world.gate().silence_open_watches();

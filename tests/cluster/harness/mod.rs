@@ -27,11 +27,11 @@ mod sight;
 mod world;
 
 pub use gate::{Gate, Hold, Side, Write};
+pub use judge::operator_user;
 pub use objects::manifest;
 pub use operator::{Operator, Signal};
 pub use patience::{LIMIT, until};
 pub use serving::Metrics;
 pub use shared::{CHART, Cluster, RELEASE, SYSTEM, guard, run};
 pub use sight::{Event, condition, headline};
-pub use judge::operator_user;
 pub use world::{BOTH, Build, FLAGS, OTHER, PROXY, World, in_both_modes, worlds_at_work};

@@ -77,7 +77,8 @@ impl Cluster {
 
     /// Waits until the API server serves the resource.
     pub async fn established(&self) {
-        self.kubectl(&["wait", "--for=condition=Established", "crd/gaapproxies.gaap-operator.io", "--timeout=30s"]).await;
+        self.kubectl(&["wait", "--for=condition=Established", "crd/gaapproxies.gaap-operator.io", "--timeout=30s"])
+            .await;
     }
 
     /// The control plane.

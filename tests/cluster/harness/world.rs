@@ -1,8 +1,8 @@
 //! One test's world: a namespace, a cloud, an operator.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use control_plane::Position;
 use futures::future::join_all;
