@@ -301,42 +301,45 @@ async fn each_code_of_describe_proxies_is_told_at_once_and_is_never_absence_last
 /// Until the account is known nothing is sent; what stands in the way is told on every resource and by /readyz.
 #[tokio::test]
 async fn each_class_of_answer_to_the_question_for_the_account_is_told_and_heals() {
-    for (code, told_as, ready) in [
+    let rows = [
         ("AuthFailure.SecretIdNotFound", KEY, false),
         ("AuthFailure.SignatureFailure", KEY, false),
         ("UnauthorizedOperation", DENIED, false),
         ("InternalError", Waits("CloudUnreachable"), true),
         ("RequestLimitExceeded", Waits("CloudUnreachable"), true),
         ("InvalidAction", Stalls("CloudUnreachable"), false),
-    ] {
-        let world = World::build(&format!("account {code}")).operator_stopped().start().await;
-        let endless = Fault::new(Kind::Error).on("GetCallerIdentity").times(0);
-        world.fault(endless.with(|with| with.code = Some(code.to_owned())));
-        world.operator().spawn().await;
-        world.create("edge", crate::harness::PROXY).await;
-        told(&world, "edge", "Ready", told_as, told_as.reason(), code).await;
-        until(&format!("/readyz with {code}"), LIMIT, async || match world.operator().readyz().await? {
-            (200, _) if ready => Ok(()),
-            (503, said) if !ready && said.contains("credentials") && said.contains(code) => Ok(()),
-            other => Err(format!("{other:?}")),
-        })
-        .await;
-        assert!(world.operator().metrics().await.calls("GetCallerIdentity", code) >= 1.0, "{code}");
-        assert!(world.looks(crate::harness::PROXY).is_empty(), "{code}: no account, no call");
-        world.cloud().clear_faults();
-        // The same credentials written again, with another file beside them, are a change that is taken up at once.
-        world.write_credentials(OTHER_KEY.0, OTHER_KEY.1);
-        world.cloud().put_credential(gaap_simulator::Credential::new(
-            OTHER_KEY.0,
-            OTHER_KEY.1,
-            gaap_simulator::DEFAULT_UIN,
-        ));
-        world.available("edge").await;
-        world.operator().ready().await;
-        world.delete("edge").await;
-        world.gone("edge").await;
-        world.finish().await;
-    }
+    ];
+    join_all(rows.map(|(code, told_as, ready)| account_code(code, told_as, ready))).await;
+}
+
+async fn account_code(code: &str, told_as: Told, ready: bool) {
+    let world = World::build(&format!("account {code}")).operator_stopped().start().await;
+    let endless = Fault::new(Kind::Error).on("GetCallerIdentity").times(0);
+    world.fault(endless.with(|with| with.code = Some(code.to_owned())));
+    world.operator().spawn().await;
+    world.create("edge", crate::harness::PROXY).await;
+    told(&world, "edge", "Ready", told_as, told_as.reason(), code).await;
+    until(&format!("/readyz with {code}"), LIMIT, async || match world.operator().readyz().await? {
+        (200, _) if ready => Ok(()),
+        (503, said) if !ready && said.contains("credentials") && said.contains(code) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert!(world.operator().metrics().await.calls("GetCallerIdentity", code) >= 1.0, "{code}");
+    assert!(world.looks(crate::harness::PROXY).is_empty(), "{code}: no account, no call");
+    world.cloud().clear_faults();
+    // The same credentials written again, with another file beside them, are a change that is taken up at once.
+    world.write_credentials(OTHER_KEY.0, OTHER_KEY.1);
+    world.cloud().put_credential(gaap_simulator::Credential::new(
+        OTHER_KEY.0,
+        OTHER_KEY.1,
+        gaap_simulator::DEFAULT_UIN,
+    ));
+    world.available("edge").await;
+    world.operator().ready().await;
+    world.delete("edge").await;
+    world.gone("edge").await;
+    world.finish().await;
 }
 
 /// Another key of the same account.

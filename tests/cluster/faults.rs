@@ -16,14 +16,14 @@ use gaap_simulator::{AbsentAnswer, Entry, ProxySpec};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::harness::{BOTH, World, condition, manifest};
+use crate::harness::{BOTH, LIMIT, World, condition, manifest, until};
 
 /// Beside the harness's: short enough for a fault to be over soon, and a settle time longer than any look takes.
 const TIMES: &[(&str, &str)] = &[
     ("--destroy-poll", "250ms"),
     ("--absence-spacing", "300ms"),
     ("--settle-time", "2s"),
-    ("--request-timeout", "1s"),
+    ("--request-timeout", "2s"),
 ];
 
 /// Runs a test in a world of each absent mode, side by side. The cloud is empty.
@@ -87,6 +87,16 @@ async fn told_first(world: &World, name: &str, reason: &str) {
     for object in world.history(name) {
         assert_eq!(condition(&object, "Stalled"), None, "{name}: {object}");
     }
+}
+
+/// What waits is shown by the gauge of its step.
+async fn waits(world: &World, step: &str, count: f64) {
+    until(&format!("{count} deletions in step {step}"), LIMIT, async || {
+        let metrics = world.operator().metrics().await;
+        let found = metrics.value("gaap_deletions_in_progress", &[("step", step)]);
+        if found >= count { Ok(()) } else { Err(format!("{found}")) }
+    })
+    .await;
 }
 
 fn seconds_between(earlier: &Entry, later: &Entry) -> f64 {

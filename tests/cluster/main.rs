@@ -22,6 +22,7 @@ mod errors;
 mod faults;
 mod helm;
 mod input;
+mod judged;
 mod lifecycle;
 mod malformed;
 mod namespace;

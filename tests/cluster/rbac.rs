@@ -58,7 +58,9 @@ async fn the_permissions_used_over_all_tests_are_those_granted_and_none_was_deni
     })
     .await;
     let cluster = Cluster::shared().await;
-    let entries = cluster.plane().settled_audit(cluster.start()).await.unwrap();
+    let mut entries = cluster.plane().settled_audit(cluster.start()).await.unwrap();
+    // The tests of the judge do on purpose, with the operator's token, what the operator never does.
+    entries.retain(|entry| !entry["objectRef"]["namespace"].as_str().unwrap_or_default().starts_with("judged-"));
     let denied = oracle::denied(&entries, &operator_user());
     assert!(denied.is_empty(), "{denied:#?}");
 

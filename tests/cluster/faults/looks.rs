@@ -52,7 +52,7 @@ const ROWS: &[Row] = &[
     row("reset-before-answer", Kind::ResetBeforeAnswer, plain, UNREACHABLE, BROKEN),
     row("answer-lost", Kind::AnswerLost, plain, UNREACHABLE, BROKEN),
     row("reset-mid-body", Kind::ResetMidBody, plain, UNREACHABLE, BROKEN),
-    row("delay", Kind::Delay, |fault| fault.with(|with| with.delay_ms = Some(2_000)), UNREACHABLE, TIMEOUT),
+    row("delay", Kind::Delay, |fault| fault.with(|with| with.delay_ms = Some(4_000)), UNREACHABLE, TIMEOUT),
     row("hang", Kind::Hang, |fault| fault.with(|with| with.phase = Some(Phase::Before)), UNREACHABLE, TIMEOUT),
     row("duplicate-delivery", Kind::DuplicateDelivery, plain, DESTROYING, "OK"),
     row("truncated-body", Kind::TruncatedBody, plain, UNREACHABLE, BROKEN),

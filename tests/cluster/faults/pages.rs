@@ -20,7 +20,8 @@ async fn look_together(world: &World, fault: Fault) -> Entry {
     let number = world.fault(fault);
     world.kubectl(&["delete", "gaap", "--all", "--wait=false"]).await;
     let look = until(&format!("a look at several proxies with {kind}"), LIMIT, async || {
-        let found = world.requests().into_iter().find(|look| look.ids.len() > 1 && look.faults.contains(&kind));
+        let wanted = |look: &Entry| look.ids.len() > 1 && look.describe.is_some() && look.faults.contains(&kind);
+        let found = world.requests().into_iter().find(wanted);
         found.ok_or_else(|| format!("{:?}", world.requests().last()))
     })
     .await;

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use gaap_simulator::{AbsentAnswer, Entry, Fault, Kind, ProxySpec, Sight, TokenMode};
 use serde_json::{Value, json};
 
-use super::{adopt, destroyed_once, in_both_modes, proxy, seconds_between, tokens, told_first};
+use super::{adopt, destroyed_once, in_both_modes, proxy, seconds_between, tokens, told_first, waits};
 use crate::harness::{LIMIT, World, until};
 
 const WORLDS: &[&[&str]] = &[
@@ -230,8 +230,7 @@ impl Row<'_> {
         assert!(message.contains(&self.proxy) && message.contains("Retain"), "{message}");
         self.world.condition(self.name, "Stalled", "Replaced").await;
         assert_eq!(self.world.event(self.name, "Replaced").await.kind, "Warning");
-        let metrics = self.world.operator().metrics().await;
-        assert!(metrics.value("gaap_deletions_in_progress", &[("step", "Replaced")]) >= 1.0, "{}", metrics.text);
+        waits(self.world, "Replaced", 1.0).await;
         self.world.change_spec(self.name, json!({"deletionPolicy": "Retain"})).await;
         self.world.gone(self.name).await;
         assert_eq!((tokens(self.world, &self.proxy).as_str(), self.world.accepted(&self.proxy)), ("a", 1));

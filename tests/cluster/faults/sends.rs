@@ -68,10 +68,10 @@ const ROWS: &[Row] = &[
     row("answer-lost", Kind::AnswerLost, plain, DESTROYING, BROKEN, "a"),
     row("reset-mid-body", Kind::ResetMidBody, plain, DESTROYING, BROKEN, "a"),
     // It has its effect after the answer was given up and the proxy was looked at: the second request is a duplicate.
-    row("delay", Kind::Delay, |fault| delay(before(fault), 1_400), UNREACHABLE, TIMEOUT, "aa"),
+    row("delay", Kind::Delay, |fault| delay(before(fault), 2_700), UNREACHABLE, TIMEOUT, "aa"),
     // It would have its effect long after the second request, were it not a duplicate by then.
     row("delay-beyond-the-second", Kind::Delay, |fault| delay(before(fault), 6_000), UNREACHABLE, TIMEOUT, "aa"),
-    row("delay-after-commit", Kind::Delay, |fault| delay(after(fault), 3_000), DESTROYING, TIMEOUT, "a"),
+    row("delay-after-commit", Kind::Delay, |fault| delay(after(fault), 4_000), DESTROYING, TIMEOUT, "a"),
     row("hang", Kind::Hang, before, UNREACHABLE, TIMEOUT, "aa"),
     row("hang-after-commit", Kind::Hang, after, DESTROYING, TIMEOUT, "a"),
     row("duplicate-delivery", Kind::DuplicateDelivery, plain, DESTROYING, "FailedOperation.DuplicatedRequest", "a"),
@@ -112,16 +112,16 @@ const ROWS: &[Row] = &[
     row("unknown-fields", Kind::UnknownFields, endless, DESTROYING, "OK", "a"),
 ];
 
-/// Small, for the simulator packs it anew each time.
+/// Just larger than what is read: the simulator packs it anew each time.
 pub(super) fn small_bomb(fault: Fault) -> Fault {
-    fault.with(|with| with.bytes = Some(16 << 20))
+    fault.with(|with| with.bytes = Some(5 << 20))
 }
 
 #[tokio::test]
 async fn a_request_to_destroy_that_meets_a_fault_is_followed_by_a_look_and_accepted_once() {
     in_both_modes("faults of sends", async |world: World| {
         // Longer than the deadline of a call, so that the look after a lost answer still sees the proxy.
-        world.cloud().change_settings(|settings| settings.destroy_duration_ms = 2_000);
+        world.cloud().change_settings(|settings| settings.destroy_duration_ms = 3_500);
         // Whoever followed the redirect would come here.
         let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
         elsewhere.set_nonblocking(true).unwrap();
