@@ -28,6 +28,11 @@ macro_rules! reasons {
             pub fn as_str(self) -> &'static str {
                 match self { $(Reason::$name => stringify!($name)),+ }
             }
+
+            /// The reason that is spelled so.
+            pub fn named(name: &str) -> Option<Reason> {
+                Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
+            }
         }
     };
 }

@@ -85,6 +85,7 @@ impl Reconcile<'_> {
             let observation = observe(self.context, &self.resource, self.turn.is_some(), now);
             let decision = decide(&observation, now);
             self.account.note(&decision, &self.resource);
+            report::show(self.context, &self.resource.uid, self.account);
             if !matches!(decision.step, Step::Destroy(_)) {
                 self.turn = None;
             }

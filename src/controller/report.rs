@@ -57,24 +57,37 @@ impl Account {
         let plan = decision.status.as_ref();
         if let Some(plan) = plan {
             self.headline = Some(plan.headline().0);
+        } else if self.headline.is_none() {
+            // Not the reason of Ready for a resource in deletion: it is no step of one.
+            let shown = if resource.deleted.is_some() { condition::DELETING } else { condition::READY };
+            self.headline = reason_of(&resource.status, shown).as_deref().and_then(Reason::named);
         }
         let fields = plan.map_or(&resource.status, |plan| &plan.fields);
         self.state = fields.proxy.as_ref().and_then(|proxy| proxy.status.clone());
     }
 }
 
+/// Brings the gauges up to a decision. Before the decision is carried out: whoever reads a condition then finds it
+/// in the gauges, and an alert on them is never later than the status.
+pub fn show(context: &Context, uid: &str, account: &Account) {
+    let finished = account.released.is_some() || account.let_go;
+    context.metrics.observe(uid, account.state.as_deref(), account.headline, account.deleted, finished);
+}
+
 /// The stored reason that a person reads first: the step of a deletion, else the reason of Ready.
 pub fn headline(status: &GaapProxyStatus) -> Option<String> {
-    let reason = |type_| status.conditions.iter().find(|entry| entry.type_ == type_).map(|entry| entry.reason.clone());
-    reason(condition::DELETING).or_else(|| reason(condition::READY))
+    reason_of(status, condition::DELETING).or_else(|| reason_of(status, condition::READY))
+}
+
+fn reason_of(status: &GaapProxyStatus, type_: &str) -> Option<String> {
+    status.conditions.iter().find(|entry| entry.type_ == type_).map(|entry| entry.reason.clone())
 }
 
 /// One line per reconcile, and the gauges. Quiet reconciles (nothing sent, nothing stored) are logged at debug:
 /// with 10 000 resources they would bury the others.
 pub fn finish(context: &Context, object: &WatchedProxy, account: &Account, error: Option<&ActError>, took: Duration) {
     if let Some(uid) = object.uid() {
-        let finished = account.released.is_some() || account.let_go;
-        context.metrics.observe(&uid, account.state.as_deref(), account.headline, account.deleted, finished);
+        show(context, &uid, account);
     }
     let resource = key_of(object);
     let proxy = proxy_of(object);

@@ -173,6 +173,17 @@ impl Operator {
         Metrics::read(&text)
     }
 
+    /// Waits until this series (with at least these labels) has this value; what `/metrics` said then. For what is
+    /// counted after the effect that a test has seen, such as the end of a deletion.
+    pub async fn metrics_with(&self, name: &str, labels: &[(&str, &str)], value: f64) -> Metrics {
+        until(&format!("{name}{labels:?} = {value}"), LIMIT, async || {
+            let metrics = self.metrics().await;
+            let found = metrics.value(name, labels);
+            if (found - value).abs() < f64::EPSILON { Ok(metrics) } else { Err(format!("{found} in {}", metrics.text)) }
+        })
+        .await
+    }
+
     /// Everything it printed, over all starts.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.launch.lock().unwrap().log).unwrap_or_default()
