@@ -6,10 +6,13 @@ use std::sync::Arc;
 use clap::Parser;
 use gaap_operator::controller::context::{CloudHandle, Context};
 use gaap_operator::controller::crd_wait::CRD;
+use gaap_operator::controller::lease::{self, Election, LeaseLost};
+use gaap_operator::controller::memory::Memories;
 use gaap_operator::controller::metrics::ControllerMetrics;
 use gaap_operator::controller::observation::Timing;
 use gaap_operator::controller::run::{CREDENTIALS, DRAIN, FIRST_LIST, run};
 use gaap_operator::process::clock::{Clock, SystemClock};
+use gaap_operator::process::leader::{Leadership, LeadershipSender};
 use gaap_operator::process::readiness::Readiness;
 use gaap_operator::process::{server, shutdown, telemetry};
 use gaap_operator::settings::{CommandLine, Settings, Task};
@@ -40,6 +43,7 @@ fn print_crd() -> Result<(), Failure> {
 }
 
 fn operate(settings: Settings) -> Result<(), Failure> {
+    settings.check()?;
     telemetry::start(settings.log_format)?;
     // kube leaves the choice to the process; without it its first TLS connection panics.
     rustls::crypto::ring::default_provider()
@@ -56,23 +60,65 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let shutdown = shutdown::on_signal()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let mut registry = Registry::default();
-    let metrics = ControllerMetrics::new(&mut registry, settings.concurrency, clock.clone());
+    let (candidacy, leadership) = candidacy(settings.leader_elect);
+    let metrics = ControllerMetrics::new(&mut registry, settings.concurrency, clock.clone(), leadership.clone());
     let cloud = cloud(&settings, &mut registry, &clock, &shutdown)?;
     let readiness = Readiness::waiting_for(&[CRD, FIRST_LIST, CREDENTIALS]);
     server::serve_health(settings.health_probe_bind_address, readiness.clone(), shutdown.clone()).await?;
     server::serve_metrics(settings.metrics_bind_address, Arc::new(registry), shutdown.clone()).await?;
 
     let kube = kube_client().await?;
+    let mut election = candidacy.map(|sender| {
+        let namespace = settings.leader_election_namespace.as_deref().unwrap_or(kube.default_namespace());
+        let identity = lease::identity(std::env::var("HOSTNAME").ok());
+        Election::new(kube.clone(), namespace, identity, sender, readiness.clone(), clock.clone())
+    });
+    let context = context(&settings, kube, cloud, metrics, leadership, clock, shutdown.clone());
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoint = %settings.gaap_endpoint, "gaap-operator starts");
+    let result = tokio::select! {
+        () = run(context.clone(), &settings.watch_namespace, settings.concurrency, readiness) => Ok(()),
+        () = drained(&shutdown) => {
+            tracing::warn!("reconciles that did not end in time are left; they go on after a restart");
+            Ok(())
+        }
+        lost = campaign(election.as_mut(), &context) => Err(lost.into()),
+    };
+    shutdown.cancel();
+    // Last, when nothing acts any more: from here on another replica may.
+    if let Some(election) = election {
+        election.release().await;
+    }
+    result
+}
+
+fn candidacy(elect: bool) -> (Option<LeadershipSender>, Leadership) {
+    if !elect {
+        return (None, Leadership::without_election());
+    }
+    let (sender, leadership) = Leadership::by_election();
+    (Some(sender), leadership)
+}
+
+fn context(
+    settings: &Settings,
+    kube: kube::Client,
+    cloud: CloudHandle,
+    metrics: Arc<ControllerMetrics>,
+    leadership: Leadership,
+    clock: Arc<dyn Clock>,
+    shutdown: CancellationToken,
+) -> Arc<Context> {
     let reporter = Reporter { controller: "gaap-operator".to_owned(), instance: std::env::var("HOSTNAME").ok() };
-    let context = Arc::new(Context {
+    Arc::new(Context {
         recorder: Recorder::new(kube.clone(), reporter),
         kube,
         cloud,
         claims: Default::default(),
-        memories: Default::default(),
+        memories: if settings.leader_elect { Memories::of_a_standby() } else { Memories::default() },
         wakes: Default::default(),
         queue: Default::default(),
         clock,
+        leadership,
         timing: Timing {
             destroy_poll: settings.destroy_poll,
             resync: settings.resync,
@@ -81,16 +127,19 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
             settle_time: settings.settle_time,
         },
         requests_per_second: settings.requests_per_second,
+        request_timeout: settings.request_timeout,
         waiting_inside: u64::from(settings.concurrency / 2).max(1),
         metrics,
-        shutdown: shutdown.clone(),
-    });
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoint = %settings.gaap_endpoint, "gaap-operator starts");
-    tokio::select! {
-        () = run(context, &settings.watch_namespace, settings.concurrency, readiness) => {}
-        () = drained(&shutdown) => tracing::warn!("reconciles that did not end in time are left; they go on after a restart"),
+        shutdown,
+    })
+}
+
+/// Without an election there is nothing to lose.
+async fn campaign(election: Option<&mut Election>, context: &Context) -> LeaseLost {
+    match election {
+        Some(election) => election.campaign(|| context.begin_leadership()).await,
+        None => std::future::pending().await,
     }
-    Ok(())
 }
 
 /// Some time after the signal: kube's graceful end waits for the first list, which may never come.

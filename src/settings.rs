@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 
 use crate::gaap::{Pace, default_sts_endpoint};
+use crate::process::leader::RENEW_DEADLINE;
 use crate::process::server::parse_address;
 use crate::process::telemetry::LogFormat;
 
@@ -128,6 +129,23 @@ pub struct Settings {
     #[arg(long, env = "GAAP_CONCURRENCY", value_name = "NUMBER", default_value = "16", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Pace")]
     pub concurrency: u16,
 
+    /// Act only while holding the Lease gaap-operator: for more than one replica
+    #[arg(
+        long,
+        env = "GAAP_LEADER_ELECT",
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "High availability"
+    )]
+    pub leader_elect: bool,
+    /// Namespace of the Lease [default: the namespace of the pod, or of the kubeconfig]
+    #[arg(long, env = "GAAP_LEADER_ELECTION_NAMESPACE", value_name = "NAMESPACE", value_parser = namespace, help_heading = "High availability")]
+    pub leader_election_namespace: Option<String>,
+
     /// Where /metrics is served
     #[arg(long, env = "GAAP_METRICS_BIND_ADDRESS", value_name = "ADDRESS", default_value = ":8080", value_parser = parse_address, help_heading = "Serving")]
     pub metrics_bind_address: SocketAddr,
@@ -140,6 +158,21 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What no single value shows to be wrong.
+    ///
+    /// # Errors
+    /// A sentence that names the flags.
+    pub fn check(&self) -> Result<(), String> {
+        if self.leader_elect && self.request_timeout > RENEW_DEADLINE {
+            return Err(format!(
+                "--request-timeout {:?}: with --leader-elect at most {RENEW_DEADLINE:?}, for a request must be over \
+                 before another replica can act",
+                self.request_timeout
+            ));
+        }
+        Ok(())
+    }
+
     /// The STS endpoint: as set, or the one that belongs to the GAAP endpoint.
     pub fn sts_endpoint(&self) -> Url {
         self.sts_endpoint.clone().unwrap_or_else(|| default_sts_endpoint(&self.gaap_endpoint))
@@ -277,6 +310,15 @@ mod tests {
             assert_eq!(parse(flags).unwrap().allow_insecure_endpoint, allowed, "{flags:?}");
         }
         assert!(parse(&["--allow-insecure-endpoint=perhaps"]).unwrap_err().contains("--allow-insecure-endpoint"));
+    }
+
+    #[test]
+    fn a_request_that_could_outlast_a_leadership_is_refused() {
+        let settings = |flags: &[&str]| parse(flags).unwrap().check();
+        assert_eq!(settings(&["--leader-elect"]), Ok(()));
+        assert_eq!(settings(&["--request-timeout", "30s"]), Ok(()));
+        let refused = settings(&["--leader-elect", "--request-timeout", "11s"]).unwrap_err();
+        assert!(refused.contains("--request-timeout 11s") && refused.contains("at most 10s"), "{refused}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What every reconcile needs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::runtime::events::Recorder;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,7 @@ use crate::controller::send_queue::SendQueue;
 use crate::controller::wake::Wakes;
 use crate::gaap;
 use crate::process::clock::Clock;
+use crate::process::leader::Leadership;
 
 /// The cloud side of the house.
 #[derive(Clone)]
@@ -23,6 +25,15 @@ pub struct CloudHandle {
     pub identity: gaap::Identity,
     /// Shared looks.
     pub sweep: gaap::Sweep,
+}
+
+impl Context {
+    /// Called before the first act of a new leadership: whoever led before may have sent something a moment ago, and
+    /// what this process knows is as old as its caches.
+    pub fn begin_leadership(&self) {
+        self.memories.start_anew(self.clock.now().monotonic);
+        self.cloud.client.pace().start_empty();
+    }
 }
 
 /// Shared by all reconciles.
@@ -43,10 +54,14 @@ pub struct Context {
     pub queue: SendQueue,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Whether this process acts, or stands by.
+    pub leadership: Leadership,
     /// Settings of the decision.
     pub timing: Timing,
     /// `--requests-per-second`.
     pub requests_per_second: f64,
+    /// `--request-timeout`.
+    pub request_timeout: Duration,
     /// How many reconciles may wait for their turn to send while the others go on: half of `--concurrency`.
     pub waiting_inside: u64,
     /// Series of this room.

@@ -24,10 +24,12 @@ pub enum KubeError {
         error: Box<kube::Error>,
     },
     /// No answer in time.
-    #[error("{what}: no answer from the API server within {DEADLINE:?}")]
+    #[error("{what}: no answer from the API server within {limit:?}")]
     Deadline {
         /// What was tried, for the message.
         what: &'static str,
+        /// How long was waited.
+        limit: Duration,
     },
 }
 
@@ -53,6 +55,11 @@ impl KubeError {
         self.status().is_some_and(is_unserved)
     }
 
+    /// Another write came first (409): of an object made meanwhile, or changed since it was read.
+    pub fn is_conflict(&self) -> bool {
+        self.status().is_some_and(|status| status.is_conflict() || status.is_already_exists())
+    }
+
     /// The object is not the one that the write was decided on: a failed `test` of a JSON patch (422), or 409.
     pub fn is_outdated(&self) -> bool {
         self.status().is_some_and(|status| status.is_invalid() || status.is_conflict())
@@ -69,7 +76,7 @@ pub fn is_unserved(status: &Status) -> bool {
     status.is_not_found() || status.code == 404
 }
 
-/// Runs one call under the deadline.
+/// Runs one call under the deadline of all calls that have no reason for another.
 ///
 /// # Errors
 /// What the API server answered, or that it did not answer in time.
@@ -77,9 +84,21 @@ pub async fn kube_call<T>(
     what: &'static str,
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, KubeError> {
-    match tokio::time::timeout(DEADLINE, call).await {
+    kube_call_within(DEADLINE, what, call).await
+}
+
+/// Runs one call under a deadline of its own.
+///
+/// # Errors
+/// As [`kube_call`].
+pub async fn kube_call_within<T>(
+    limit: Duration,
+    what: &'static str,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, KubeError> {
+    match tokio::time::timeout(limit, call).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(KubeError::Call { what, error: Box::new(error) }),
-        Err(_) => Err(KubeError::Deadline { what }),
+        Err(_) => Err(KubeError::Deadline { what, limit }),
     }
 }

@@ -180,50 +180,129 @@ impl Memory {
 /// The memories of all resources. Bounded by the resources there are: a memory goes when its resource goes.
 #[derive(Debug, Default)]
 pub struct Memories {
-    by_uid: Mutex<HashMap<String, Memory>>,
+    inner: Mutex<Inner>,
 }
 
+#[derive(Debug, Default)]
+struct Inner {
+    by_uid: HashMap<String, Memory>,
+    /// A deletion that is met before this moment may have been acted on by another process: this one stands by, or has
+    /// led for so short a time that its caches may be behind what that other one saw.
+    behind_until: Duration,
+}
+
+/// How far behind a cache can be: a dead watch is noticed within this time (L5).
+const CACHE_LAG: Duration = Duration::from_secs(60);
+
 impl Memories {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Memory>> {
+    /// The memories of a process that stands by until [`Memories::start_anew`].
+    pub fn of_a_standby() -> Self {
+        let inner = Inner { behind_until: Duration::MAX, ..Inner::default() };
+        Memories { inner: Mutex::new(inner) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic while the lock was held cannot leave a memory that breaks a promise (it may be lost at any time).
-        self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins every memory anew, as after a restart: this process leads from now on, and what others did meanwhile it
+    /// does not know.
+    pub fn start_anew(&self, now: Duration) {
+        let mut inner = self.lock();
+        inner.behind_until = now + CACHE_LAG;
+        for memory in inner.by_uid.values_mut() {
+            *memory = Memory { since: now, met_deleting: memory.met_deleting, ..Memory::default() };
+        }
     }
 
     /// Begins a memory of a resource that was listed or made. Only the watch begins and ends memories: a reconcile
     /// that runs on after its resource is gone would begin one that nobody ends.
     pub fn meet(&self, uid: &str, now: Duration, deleting: bool) {
         let begin = || Memory { since: now, met_deleting: deleting, ..Memory::default() };
-        self.lock().entry(uid.to_owned()).or_insert_with(begin);
+        let mut inner = self.lock();
+        let behind = now < inner.behind_until;
+        let memory = inner.by_uid.entry(uid.to_owned()).or_insert_with(begin);
+        if behind && deleting && memory.deleting_since.is_none() {
+            memory.met_deleting = true;
+        }
     }
 
     /// A copy of what is remembered of this uid; an empty memory that begins now when the resource is gone.
     pub fn get(&self, uid: &str, now: Duration) -> Memory {
-        self.lock().get(uid).cloned().unwrap_or_else(|| Memory { since: now, ..Memory::default() })
+        self.lock().by_uid.get(uid).cloned().unwrap_or_else(|| Memory { since: now, ..Memory::default() })
     }
 
     /// The resource is there, as far as the watch has told.
     pub fn knows(&self, uid: &str) -> bool {
-        self.lock().contains_key(uid)
+        self.lock().by_uid.contains_key(uid)
     }
 
     /// Changes what is remembered, unless the resource has been forgotten meanwhile.
     pub fn update(&self, uid: &str, change: impl FnOnce(&mut Memory)) {
-        if let Some(memory) = self.lock().get_mut(uid) {
+        if let Some(memory) = self.lock().by_uid.get_mut(uid) {
             change(memory);
         }
     }
 
     /// Forgets a resource that is gone.
     pub fn forget(&self, uid: &str) {
-        self.lock().remove(uid);
+        self.lock().by_uid.remove(uid);
     }
 
     /// Ends the holds that wait for a person: called when the credentials changed.
     pub fn lift_holds(&self) {
-        for memory in self.lock().values_mut() {
+        for memory in self.lock().by_uid.values_mut() {
             for hold in [&mut memory.look_hold, &mut memory.send_hold] {
                 hold.take_if(|hold| hold.lifted_by_change_from.is_some());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_new_leader_remembers_nothing_but_which_deletions_began_before_it() {
+        let memories = Memories::of_a_standby();
+        memories.meet("deleted-while-standing-by", at(1), false);
+        memories.meet("deleted-while-standing-by", at(50), true);
+        memories.meet("living", at(1), false);
+        memories.update("living", |memory| memory.look_failures = 3);
+        memories.start_anew(at(100));
+        let memory = memories.get("deleted-while-standing-by", at(100));
+        assert!(memory.met_deleting && memory.since == at(100));
+        assert_eq!(memories.get("living", at(100)), Memory { since: at(100), ..Memory::default() });
+    }
+
+    #[test]
+    fn a_deletion_that_a_late_watch_tells_a_new_leader_may_have_been_acted_on_before() {
+        let memories = Memories::of_a_standby();
+        for uid in ["late", "later", "noticed"] {
+            memories.meet(uid, at(1), false);
+        }
+        memories.start_anew(at(100));
+        memories.meet("late", at(159), true);
+        memories.meet("later", at(160), true);
+        memories.update("noticed", |memory| memory.deleting_since = Some(at(101)));
+        memories.meet("noticed", at(102), true);
+        let met = |uid| memories.get(uid, at(200)).met_deleting;
+        assert_eq!([met("late"), met("later"), met("noticed")], [true, false, false]);
+    }
+
+    #[test]
+    fn without_an_election_only_the_first_list_tells_of_earlier_deletions() {
+        let memories = Memories::default();
+        memories.meet("listed", at(1), true);
+        memories.meet("made", at(1), false);
+        memories.meet("made", at(2), true);
+        let met = |uid| memories.get(uid, at(3)).met_deleting;
+        assert_eq!([met("listed"), met("made")], [true, false]);
     }
 }

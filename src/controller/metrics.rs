@@ -16,6 +16,7 @@ use prometheus_client::registry::Registry;
 use crate::controller::reasons::Reason;
 use crate::gaap::ProxyStatus;
 use crate::process::clock::Clock;
+use crate::process::leader::Leadership;
 
 const CONTROLLER: &str = "gaapproxy";
 
@@ -50,11 +51,13 @@ pub struct ControllerMetrics {
     /// By uid. Bounded by the resources there are.
     facts: Mutex<HashMap<String, Facts>>,
     clock: Arc<dyn Clock>,
+    leadership: Leadership,
 }
 
 impl ControllerMetrics {
-    /// Registers the series.
-    pub fn new(registry: &mut Registry, concurrency: u16, clock: Arc<dyn Clock>) -> Arc<Self> {
+    /// Registers the series. A process that stands by shows no resources: a sum over the replicas would count each of
+    /// them once more, and as unseen.
+    pub fn new(registry: &mut Registry, concurrency: u16, clock: Arc<dyn Clock>, leadership: Leadership) -> Arc<Self> {
         let metrics = Arc::new(ControllerMetrics {
             reconciles: Family::default(),
             errors: Family::default(),
@@ -65,6 +68,7 @@ impl ControllerMetrics {
             ]),
             facts: Mutex::default(),
             clock,
+            leadership,
         });
         let maximum = Family::<ControllerLabel, Gauge>::default();
         maximum.get_or_create(&LABEL).set(i64::from(concurrency));
@@ -187,14 +191,17 @@ impl Collector for Gauges {
         let mut states = BTreeMap::<&str, i64>::new();
         let mut steps = BTreeMap::<&str, i64>::new();
         let mut oldest: Option<i64> = None;
-        for facts in self.0.facts.lock().unwrap_or_else(PoisonError::into_inner).values() {
+        let now = self.0.clock.now();
+        let facts = self.0.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        for facts in facts.values().filter(|_| self.0.leadership.acts(now.monotonic)) {
             *states.entry(facts.state).or_default() += 1;
             if let Some(step) = facts.step {
                 *steps.entry(step).or_default() += 1;
             }
             oldest = oldest.into_iter().chain(facts.deleted).min();
         }
-        let now = i64::try_from(self.0.clock.now().unix.as_secs()).unwrap_or_default();
+        drop(facts);
+        let now = i64::try_from(now.unix.as_secs()).unwrap_or_default();
         let pending = oldest.map_or(0, |deleted| now.saturating_sub(deleted).max(0));
         for (name, help, label, counts) in [
             ("gaap_proxies", "Resources by state of their proxy", "state", states),

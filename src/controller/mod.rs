@@ -9,6 +9,7 @@ pub mod decide;
 pub mod failure;
 pub mod finalizer;
 pub mod kube_call;
+pub mod lease;
 pub mod memory;
 pub mod metrics;
 pub mod object;

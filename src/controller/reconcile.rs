@@ -21,6 +21,7 @@ use crate::controller::report::{self, Account};
 use crate::controller::send_queue::stay_away;
 use crate::controller::status::Plan;
 use crate::gaap::{self, SessionState, Turn};
+use crate::process::leader::RETRY_PERIOD;
 
 /// More steps than any path through `decide` takes; reaching it is a defect, and the pause that follows keeps a
 /// defect from becoming a hot loop.
@@ -36,6 +37,9 @@ const LONG_TURN: Duration = Duration::from_secs(60);
 /// None: a failed reconcile is reported here and tried again after a pause, so that one place decides on pauses.
 pub async fn reconcile(object: Arc<WatchedProxy>, context: Arc<Context>) -> Result<Action, Infallible> {
     let started = context.clock.now();
+    if !context.leadership.acts(started.monotonic) {
+        return Ok(Action::await_change());
+    }
     let running = context.metrics.reconcile_begins();
     let mut account = Account::default();
     let result = match read(&object) {
@@ -82,6 +86,10 @@ impl Reconcile<'_> {
     async fn run(&mut self) -> Result<Option<Duration>, ActError> {
         for _ in 0..STEP_LIMIT {
             let now = self.context.clock.now();
+            // Lost on the way: the process is ending.
+            if !self.context.leadership.acts(now.monotonic) {
+                return Ok(None);
+            }
             let observation = observe(self.context, &self.resource, self.turn.is_some(), now);
             let decision = decide(&observation, now);
             self.account.note(&decision, &self.resource);
@@ -221,6 +229,11 @@ impl Reconcile<'_> {
         let Some(turn) = self.turn.take() else { return Next::Decide };
         if self.context.shutdown.is_cancelled() {
             return Next::Return(None);
+        }
+        // A process that was stopped for a while goes on exactly here: the request must be over before another acts.
+        let now = self.context.clock.now().monotonic;
+        if !self.context.leadership.acts_alone_for(self.context.request_timeout, now) {
+            return Next::Return(Some(RETRY_PERIOD));
         }
         let outcome = act::destroy(self.context, &self.resource, &session, turn, request).await;
         self.context.queue.leave(&self.resource.uid);

@@ -42,6 +42,7 @@ pub async fn run(context: Arc<Context>, namespaces: &[String], concurrency: u16,
         .with_config(settings)
         .reconcile_on(context.wakes.stream())
         .reconcile_all_on(sessions(&context, readiness))
+        .reconcile_all_on(begun(&context))
         .graceful_shutdown_on(context.shutdown.clone().cancelled_owned())
         .run(reconcile, |_, error: &Infallible, _| match *error {}, context.clone())
         .for_each(|result| async {
@@ -139,6 +140,12 @@ fn index(context: &Context, event: &Event<WatchedProxy>) {
     for reference in concerned {
         context.wakes.wake(reference);
     }
+}
+
+/// Wakes every resource when this process begins to lead: nothing was done for any of them while it stood by.
+fn begun(context: &Arc<Context>) -> impl Stream<Item = ()> + Send + use<> {
+    let mut leadership = context.leadership.clone();
+    futures::stream::once(async move { leadership.begins().await })
 }
 
 /// Wakes every resource when the account or its credentials change, and keeps the readiness true.

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// The audit policy, in the order in which the API server tries its rules.
 ///
 /// A get entry holds the object that was read, a patch entry the patch and its result: that is what the promises of
-/// the operator are judged by. Lists and watches are not worth their size.
+/// the operator are judged by. A write of a Lease holds who has it. Lists and watches are not worth their size.
 pub(crate) const POLICY: &str = r#"apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
@@ -22,6 +22,8 @@ rules:
   resources: [{group: gaap-operator.io, resources: [gaapproxies, gaapproxies/*]}]
 - level: RequestResponse
   resources: [{group: gaap-operator.io, resources: [gaapproxies, gaapproxies/*]}]
+- level: Request
+  resources: [{group: coordination.k8s.io, resources: [leases]}]
 - level: Metadata
 "#;
 

@@ -15,16 +15,29 @@ pub(crate) struct Case<'a> {
     pub history: &'a History<'a>,
     /// Each id of each DestroyProxies of the operator, in order of receipt.
     pub sends: &'a [Send<'a>],
+    /// When a replica began to lead. Empty: there is no election.
+    pub leaderships: Vec<Moment>,
 }
 
 impl Case<'_> {
-    /// The start of the operator process that acted at `moment`, if one is known.
+    /// The start of the operator process that acted at `moment`, if one is known. Where replicas elect a leader the logs
+    /// do not tell which of them acted: then the first start, which asks the least.
     pub fn process_start(&self, moment: Moment) -> Option<Moment> {
-        self.context.starts().into_iter().filter(|start| *start <= moment).max()
+        let starts = self.context.starts().into_iter().filter(|start| *start <= moment);
+        if self.leaderships.is_empty() { starts.max() } else { starts.min() }
     }
 
-    /// Whether an operator process was started between the two, so that what was known only in memory may be lost.
+    /// Since when the one that acted at `moment` remembers: the start of the process, or of its leadership.
+    pub fn memory_start(&self, moment: Moment) -> Option<Moment> {
+        self.memory_starts().into_iter().filter(|start| *start <= moment).max()
+    }
+
+    /// Whether another began to act between the two, so that what was known only in memory may be lost.
     pub fn restarted_between(&self, earlier: Moment, later: Moment) -> bool {
-        self.context.starts().into_iter().any(|start| earlier < start && start <= later)
+        self.memory_starts().into_iter().any(|start| earlier < start && start <= later)
+    }
+
+    fn memory_starts(&self) -> Vec<Moment> {
+        if self.leaderships.is_empty() { self.context.starts() } else { self.leaderships.clone() }
     }
 }

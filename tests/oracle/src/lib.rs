@@ -3,8 +3,8 @@
 //! For the same reason nothing here shares code with the operator.
 //!
 //! [`judge`] is the way in. It rebuilds the history of every object from the bodies in the audit log, and what the
-//! cloud was asked and told from the request log, and holds both against the promises S1 to S5, S7 to S11 and S14 to
-//! S17 of docs/design.md. (S6, S12 and S13 are not in force yet.)
+//! cloud was asked and told from the request log, and holds both against the promises S1 to S11 and S14 to S17 of
+//! docs/design.md. (S12 and S13 are not in force yet.)
 //!
 //! Two logs of two processes on one machine cannot be put in a total order: an answer is known to its receiver an
 //! instant before or after it is logged. [`Tolerance`] names every allowance made for that; a promise is called broken
@@ -16,6 +16,7 @@ mod cloud;
 mod codes;
 mod context;
 mod history;
+mod leases;
 mod moment;
 mod object;
 mod promises;
@@ -32,7 +33,8 @@ pub use report::{Evidence, Notice, Promise, Source, Verdict, Violation};
 
 /// Judges the promises.
 ///
-/// * `audit`: entries of kind Event (`audit.k8s.io/v1`), level RequestResponse for gaapproxies but for list and watch.
+/// * `audit`: entries of kind Event (`audit.k8s.io/v1`), level RequestResponse for gaapproxies but for list and
+///   watch, level Request for leases.
 /// * `requests`: entries of the simulator's `GET /_sim/requests`, complete: fetch them after the last request ended.
 ///
 /// An entry that cannot be read is listed in [`Verdict::unreadable`] and makes the verdict unclean: a log with holes
@@ -42,7 +44,8 @@ pub fn judge(audit: &[Value], requests: &[Value], context: &Context) -> Verdict 
     let cloud = cloud::CloudLog::read(requests, context);
     let history = history::History::build(&audit, context);
     let sends = sends::resolve(&cloud, &history, context);
-    let case = case::Case { context, audit: &audit, cloud: &cloud, history: &history, sends: &sends };
+    let leaderships = leases::leaderships(&audit);
+    let case = case::Case { context, audit: &audit, cloud: &cloud, history: &history, sends: &sends, leaderships };
     let mut report = report::Report::new(audit.unreadable.iter().chain(&cloud.unreadable).cloned().collect());
     promises::check_all(&case, &mut report);
     report.finish()

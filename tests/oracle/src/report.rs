@@ -14,6 +14,7 @@ pub enum Promise {
     S3,
     S4,
     S5,
+    S6,
     S7,
     S8,
     S9,
@@ -27,12 +28,13 @@ pub enum Promise {
 
 impl Promise {
     /// Every judged promise, in order.
-    pub const ALL: [Promise; 14] = [
+    pub const ALL: [Promise; 15] = [
         Promise::S1,
         Promise::S2,
         Promise::S3,
         Promise::S4,
         Promise::S5,
+        Promise::S6,
         Promise::S7,
         Promise::S8,
         Promise::S9,
@@ -52,6 +54,7 @@ impl Promise {
             Promise::S3 => "a resend is identical until a definite answer",
             Promise::S4 => "one token, one request",
             Promise::S5 => "no destroy while another living resource claims the id",
+            Promise::S6 => "one replica leads at a time",
             Promise::S7 => "every write names the uid",
             Promise::S8 => "Retain and paused resources cause no destroy",
             Promise::S9 => "Force=1 only if the spec says so",
@@ -72,6 +75,7 @@ impl Promise {
             Promise::S3 => "pairs of consecutive sends",
             Promise::S4 => "sends",
             Promise::S5 => "other claims before a send",
+            Promise::S6 => "writes of a Lease",
             Promise::S7 => "writes",
             Promise::S9 => "sends with Force=1",
             Promise::S10 => "bound writes and ends of objects",

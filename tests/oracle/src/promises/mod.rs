@@ -5,6 +5,7 @@ mod s02_absence;
 mod s03_resend;
 mod s04_token;
 mod s05_exclusive;
+mod s06_one_leader;
 mod s07_uid;
 mod s08_hands_off;
 mod s09_force;
@@ -29,6 +30,7 @@ pub(crate) fn check_all(case: &Case<'_>, report: &mut Report) {
     s03_resend::check(case, report);
     s04_token::check(case, report);
     s05_exclusive::check(case, report);
+    s06_one_leader::check(case, report);
     s07_uid::check(case, report);
     s08_hands_off::check(case, report);
     s09_force::check(case, report);

@@ -126,7 +126,7 @@ fn unproved(case: &Case<'_>, object: &Object<'_>, version: Version<'_, '_>) -> O
         matches!(sight, Sight::Present { .. }) && look.answer.certain && ours(look)
     };
     let negatives = || looks.iter().filter(|(look, sight)| *sight == Sight::Absent && ours(look));
-    let start = [last_destroy(case, object, end).map(|sent| sent.time), case.process_start(version.call.received)];
+    let start = [last_destroy(case, object, end).map(|sent| sent.time), case.memory_start(version.call.received)];
     let start = start.into_iter().flatten().max().unwrap_or(Moment(i64::MIN));
     // A sight so late that it may not have arrived excuses nobody from the spacing, but does not cancel the proof.
     let known_by = version.call.received.minus(context.tolerance.delivery);

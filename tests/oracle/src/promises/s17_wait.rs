@@ -26,7 +26,7 @@ pub(super) fn check(case: &Case<'_>, report: &mut Report) {
 fn fault(case: &Case<'_>, send: &Send<'_>, request: &Request<'_>) -> Option<String> {
     let context = case.context;
     let looks: Vec<_> = case.cloud.looks(send.id).filter(|(look, _)| look.answer.decided <= request.time).collect();
-    let start = [case.process_start(request.time), last_request(case, send, request)].into_iter().flatten().max();
+    let start = [case.memory_start(request.time), last_request(case, send, request)].into_iter().flatten().max();
     let recent = |look: &Request<'_>| start.is_none_or(|start| look.time >= start);
     let known_by = request.time.minus(context.tolerance.delivery);
     let overtaken = |by: &Request<'_>| {

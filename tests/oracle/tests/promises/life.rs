@@ -8,13 +8,14 @@ use crate::story::*;
 #[test]
 fn a_life_with_a_lost_answer_a_crash_and_a_raised_attempt_keeps_every_promise() {
     let mut story = Story::new();
-    adopted_with(&mut story, json!({"proxyId": ID, "force": true}));
+    adopted_with(story.holds_lease("one", 15), json!({"proxyId": ID, "force": true}));
     // Another resource with the same id comes and goes.
     story.user_creates("edge-twin").operator_adds_finalizer("edge-twin").seconds(5);
     story.user_deletes("edge-twin").operator_releases("edge-twin").seconds(5);
     story.user_deletes(EDGE).looks("RUNNING").operator_reads(EDGE);
     story.destroys_and_hears_nothing(EDGE).seconds(2);
-    story.operator_restarts().looks("RUNNING").operator_reads(EDGE);
+    // The leader crashes, and another replica takes over.
+    story.operator_restarts().seconds(15).holds_lease("two", 15).looks("RUNNING").operator_reads(EDGE);
     story.destroys(EDGE, "UnsupportedOperation").operator_records(EDGE, 1).seconds(30);
     story.looks("RUNNING").operator_reads(EDGE).destroys(EDGE, "OK").operator_records(EDGE, 1).seconds(5);
     story.looks("DESTROYING").operator_mirrors(EDGE, "DESTROYING").seconds(5);

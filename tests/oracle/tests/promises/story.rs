@@ -196,6 +196,16 @@ impl Story {
         })
     }
 
+    /// A replica writes itself into the Lease, or nobody to give it back.
+    pub fn holds_lease(&mut self, holder: &str, seconds: u64) -> &mut Self {
+        let lease = json!({"metadata": {"name": "gaap-operator"},
+                           "spec": {"holderIdentity": holder, "leaseDurationSeconds": seconds}});
+        self.call(OPERATOR, "update", "gaap-operator", "", 200, lease, Value::Null);
+        self.last_call()["objectRef"] = json!({"resource": "leases", "apiGroup": "coordination.k8s.io",
+                                               "namespace": "gaap-system", "name": "gaap-operator"});
+        self
+    }
+
     // What the operator asks of the cloud.
 
     /// One look at some ids that all exist, in this state.
