@@ -1,14 +1,19 @@
 # make demo      the main job, start to end, on a real API server (KEEP=1 leaves it running)
 # make test      everything CI runs
+# make image     container images without an engine, below target/image (TAG=NAME:TAG names the operator's)
 # make test-fast what needs neither an API server nor Python
 # make lint      formatting and clippy
 # make generate  the CRD, the chart's copy of it, the manifests, the chart's README
 
-.PHONY: demo test test-fast lint generate
+.PHONY: demo image test test-fast lint generate
 
 demo:
 	@scripts/prerequisites.sh
 	@KEEP=$(KEEP) scripts/demo.sh
+
+image:
+	@scripts/prerequisites.sh
+	@TAG="$(TAG)" scripts/image.sh
 
 test:
 	@scripts/prerequisites.sh --tests

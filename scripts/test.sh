@@ -43,6 +43,10 @@ cluster() {
     "$target/debug/gaap-control-plane" run --controllers -- \
         cargo test --workspace --locked --test cluster -- --test-threads "${CLUSTER_THREADS:-6}"
 }
+image() {
+    scripts/image.sh
+    scripts/image-test.sh
+}
 demo() { suite --test demo -- --nocapture; }
 denied() {
     local deny=$tools/cargo-deny-$deny_version/bin/cargo-deny
@@ -70,6 +74,7 @@ if [[ -z $fast ]]; then
         "denied|cargo-deny: licences, bans, sources"
         "sdk|the official Python SDK and tccli against the simulator"
         "control_plane|the control plane starts, serves, and leaves nothing"
+        "image|the container images: made without an engine, and run on an empty root"
         "cluster|the operator on a real API server"
         "demo|the demo, whole and interrupted"
     )

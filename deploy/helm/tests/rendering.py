@@ -78,8 +78,10 @@ def _render(arguments):
 
 
 def render(release="edge", namespace="operators", **options):
-    """The objects of an install. `values` maps dotted paths to values; `extra` holds more flags."""
-    arguments = [release, CHART, "--namespace", namespace, *flags(options.get("values", {})), *options.get("extra", ())]
+    """The objects of an install, without the pod of `helm test` (`tests=True` adds it). `values` maps dotted paths to
+    values; `extra` holds more flags."""
+    extra = [*options.get("extra", ()), *(() if options.get("tests") else ("--skip-tests",))]
+    arguments = [release, CHART, "--namespace", namespace, *flags(options.get("values", {})), *extra]
     return _render(tuple(map(str, arguments)))
 
 

@@ -1,5 +1,6 @@
 """The files beside the chart: samples, plain manifests, Dockerfile."""
 
+import json
 import re
 import unittest
 
@@ -63,24 +64,47 @@ class Dockerfile(unittest.TestCase):
         starts = [i for i, (word, _) in enumerate(instructions) if word == "FROM"]
         self.first = instructions[: starts[-1]]
         self.last = instructions[starts[-1] :]
+        self.recipe = json.loads((REPOSITORY / "deploy/image/gaap-operator.json").read_text())
+        self.files = [file["to"] for file in self.recipe["files"]]
 
-    def test_the_image_is_one_file_on_an_empty_root(self):
+    def test_the_image_is_what_make_image_makes_of_the_recipe(self):
         self.assertEqual(self.last[0], ["FROM", "scratch"])
-        copies = [rest for word, rest in self.last if word in ("COPY", "ADD")]
-        self.assertEqual(len(copies), 1)
-        self.assertRegex(copies[0], r"--from=build .*/gaap-operator /gaap-operator$")
-        self.assertFalse([word for word, _ in self.last if word == "RUN"], "there is no shell to run anything")
+        copies = [rest.split() for word, rest in self.last if word in ("COPY", "ADD")]
+        ((origin, *sources, target),) = copies
+        self.assertEqual((origin, target), ("--from=build", "/"))
+        self.assertEqual(sorted(f"/{name.rsplit('/', 1)[1]}" for name in sources), sorted(self.files))
+        # What is copied out of the build stage was put there from the same places.
+        (put,) = [rest for word, rest in self.first if word == "RUN"]
+        for file in self.recipe["files"]:
+            source = file["from"].replace("{programs}", '"$(scripts/static-build.sh gaap-operator)').split()
+            self.assertIn(" ".join(source), put)
+
+    def test_the_image_has_the_recipes_entrypoint_and_labels(self):
+        said = {word: rest for word, rest in self.last}
+        self.assertEqual(json.loads(said["ENTRYPOINT"]), self.recipe["entrypoint"])
+        self.assertEqual(dict(re.findall(r'(\S+)="([^"]*)"', said["LABEL"])), self.recipe["labels"])
+        self.assertFalse(set(said) - {"FROM", "LABEL", "COPY", "USER", "ENTRYPOINT"}, "the recipe knows no more")
 
     def test_the_image_runs_as_the_user_that_the_chart_names(self):
         users = [rest for word, rest in self.last if word == "USER"]
         security = only(render(), "Deployment")["spec"]["template"]["spec"]["securityContext"]
         self.assertEqual(users, [f"{security['runAsUser']}:{security['runAsGroup']}"])
+        self.assertEqual(users, [self.recipe["user"]])
 
     def test_the_program_is_static_and_built_from_the_locked_dependencies(self):
-        build = " ".join(rest for word, rest in self.first if word in ("RUN", "ENV"))
+        script = (REPOSITORY / "scripts/static-build.sh").read_text()
+        (build,) = re.findall(r"cargo build .*", script)
         self.assertIn("--locked", build)
-        self.assertIn("+crt-static", build)
-        self.assertIn("--target x86_64-unknown-linux-gnu", build)
+        self.assertIn('--target "$target"', build)
+        self.assertIn("target-feature=+crt-static", script)
+
+    def test_what_the_build_needs_is_sent_to_the_builder(self):
+        sent = (REPOSITORY / "deploy/Dockerfile.dockerignore").read_text().split("\n")
+        members = re.findall(r'"([^"]+)"', re.search(r"members = \[(.*?)\]", (REPOSITORY / "Cargo.toml").read_text())[1])
+        for needed in (*members, "src", "Cargo.toml", "Cargo.lock", "scripts/static-build.sh", "LICENSE"):
+            if needed != ".":
+                parents = {"/".join(needed.split("/")[: count + 1]) for count in range(needed.count("/") + 1)}
+                self.assertTrue(parents & {line[1:] for line in sent if line.startswith("!")}, needed)
 
     def test_the_image_is_built_with_the_toolchain_of_the_repository(self):
         toolchain = (REPOSITORY / "rust-toolchain.toml").read_text()

@@ -7,12 +7,24 @@ from rendering import CHART, Refused, flags, helm, read_yaml, render
 
 URL = "a URL of scheme and host only"
 REFUSED = [
-    ({"replicaCount": 2}, "/replicaCount", "0 or 1, because this version has no leader election"),
+    (
+        {"replicaCount": 2, "leaderElection.enabled": False},
+        "/replicaCount",
+        "0 or 1, because leaderElection.enabled is false",
+    ),
+    # The default of two replicas counts as well.
+    ({"leaderElection.enabled": False}, "/replicaCount", "0 or 1, because leaderElection.enabled is false"),
     ({"replicaCount": -1}, "/replicaCount", "got -1, want 0"),
     ({"replicaCount": "one"}, "/replicaCount", "got string, want integer"),
     ({"replicas": 1}, "", "additional properties 'replicas' not allowed"),
     ({"image.name": "x"}, "/image", "additional properties 'name' not allowed"),
-    ({"leaderElection.enabled": True}, "", "additional properties 'leaderElection' not allowed"),
+    ({"leaderElection.enabled": "yes"}, "/leaderElection/enabled", "got string, want boolean"),
+    ({"leaderElection.leaseName": "x"}, "/leaderElection", "additional properties 'leaseName' not allowed"),
+    ({"podDisruptionBudget.minAvailable": 1}, "/podDisruptionBudget", "additional properties 'minAvailable' not"),
+    ({"metrics.serviceMonitor.enabled": 1}, "/metrics/serviceMonitor/enabled", "got number, want boolean"),
+    ({"networkPolicy.egressPorts": [0]}, "/networkPolicy/egressPorts/0", "got 0, want 1"),
+    ({"networkPolicy.egressPorts": ["https"]}, "/networkPolicy/egressPorts/0", "got string, want integer"),
+    ({"priorityClassName": "Very High"}, "/priorityClassName", "the name of a Kubernetes object"),
     ({"image.repository": "team/gaap:1.0"}, "/image/repository", "an image name without tag"),
     ({"image.repository": ""}, "/image/repository", "an image name without tag or digest"),
     ({"image.repository": f"team/gaap@sha256:{'0' * 64}"}, "/image/repository", "an image name without tag or digest"),
@@ -52,6 +64,9 @@ class Schema(unittest.TestCase):
     def test_good_neighbours_of_refused_values_are_accepted(self):
         for values in (
             {"replicaCount": 1},
+            {"replicaCount": 3},
+            {"replicaCount": 1, "leaderElection.enabled": False},
+            {"replicaCount": 0, "leaderElection.enabled": False},
             {"image.repository": "registry.example.com:5000/team/gaap", "image.tag": "1.2"},
             {"cloud.endpoint": "https://gaap.intl.tencentcloudapi.com"},
             {"cloud.endpoint": "https://gaap.example.com:8443/"},
@@ -91,6 +106,14 @@ class Notes(unittest.TestCase):
         self.assertNotIn("kubectl -n operators get pods", self.notes(replicaCount=0))
         self.assertNotIn("replicaCount is 0", self.notes())
         self.assertIn("kubectl -n operators get pods", self.notes())
+
+    def test_an_install_says_how_many_run_and_how_to_see_which_one_acts(self):
+        for count, sentence in ((1, "1 operator pod"), (2, "2 operator pods, of which one acts"), (3, "3 operator pods")):
+            notes = self.notes(replicaCount=count)
+            self.assertIn(sentence, notes)
+            self.assertEqual("get lease gaap-operator" in notes, count > 1)
+            self.assertIn("helm test edge -n operators", notes)
+        self.assertNotIn("operator pod", self.notes(replicaCount=0))
 
     def test_an_install_without_a_secret_says_how_to_make_one(self):
         self.assertIn("credentials.existingSecret is empty", self.notes())

@@ -8,11 +8,15 @@ app.kubernetes.io/name: gaap-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{- define "gaap-operator.labels" -}}
-{{ include "gaap-operator.selectorLabels" . }}
+{{- define "gaap-operator.commonLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
+{{- end -}}
+
+{{- define "gaap-operator.labels" -}}
+{{ include "gaap-operator.selectorLabels" . }}
+{{ include "gaap-operator.commonLabels" . }}
 {{- end -}}
 
 {{- define "gaap-operator.image" -}}
@@ -40,4 +44,19 @@ The finalizer is patched on the resource itself, the status on its subresource.
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- end -}}
+
+{{- /*
+The rules for the Lease, in the release's namespace only. A create cannot be limited to a name, for the name is in the
+body, which RBAC does not read; all else is limited to the one Lease. list and watch are allowed with resourceNames when
+they ask for this name alone (fieldSelector metadata.name), as the operator does.
+*/ -}}
+{{- define "gaap-operator.leaseRules" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [gaap-operator]
+  verbs: [get, list, watch, update]
 {{- end -}}
