@@ -10,6 +10,7 @@ use gaap_operator::controller::lease::{self, Election, LeaseLost};
 use gaap_operator::controller::memory::Memories;
 use gaap_operator::controller::metrics::ControllerMetrics;
 use gaap_operator::controller::observation::Timing;
+use gaap_operator::controller::own_pod;
 use gaap_operator::controller::run::{CREDENTIALS, DRAIN, FIRST_LIST, run};
 use gaap_operator::process::clock::{Clock, SystemClock};
 use gaap_operator::process::leader::{Leadership, LeadershipSender};
@@ -73,10 +74,11 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         let identity = lease::identity(std::env::var("HOSTNAME").ok());
         Election::new(kube.clone(), namespace, identity, sender, readiness.clone(), clock.clone())
     });
-    let context = context(&settings, kube, cloud, metrics, leadership, clock, shutdown.clone());
+    let context = context(&settings, kube.clone(), cloud, metrics, leadership, clock, shutdown.clone());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoint = %settings.gaap_endpoint, "gaap-operator starts");
     let result = tokio::select! {
-        () = run(context.clone(), &settings.watch_namespace, settings.concurrency, readiness) => Ok(()),
+        () = run(context.clone(), &settings.watch_namespace, settings.concurrency, readiness.clone()) => Ok(()),
+        () = own_pod::tell(&kube, reporter(), &readiness, own_pod::from_environment()) => Ok(()),
         () = drained(&shutdown) => {
             tracing::warn!("reconciles that did not end in time are left; they go on after a restart");
             Ok(())
@@ -89,6 +91,10 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         election.release().await;
     }
     result
+}
+
+fn reporter() -> Reporter {
+    Reporter { controller: "gaap-operator".to_owned(), instance: std::env::var("HOSTNAME").ok() }
 }
 
 fn candidacy(elect: bool) -> (Option<LeadershipSender>, Leadership) {
@@ -108,9 +114,8 @@ fn context(
     clock: Arc<dyn Clock>,
     shutdown: CancellationToken,
 ) -> Arc<Context> {
-    let reporter = Reporter { controller: "gaap-operator".to_owned(), instance: std::env::var("HOSTNAME").ok() };
     Arc::new(Context {
-        recorder: Recorder::new(kube.clone(), reporter),
+        recorder: Recorder::new(kube.clone(), reporter()),
         kube,
         cloud,
         claims: Default::default(),

@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod object;
 pub mod observation;
 pub mod observe;
+pub mod own_pod;
 pub mod reasons;
 pub mod reconcile;
 pub mod report;

@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Resource as _;
 use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
-use kube::runtime::events::{Event, EventType};
+use kube::runtime::events::{Event, EventType, Recorder};
 use serde_json::{Value, json};
 
 use crate::controller::act::ActError;
@@ -114,11 +114,12 @@ pub async fn event(context: &Context, resource: &Resource, reason: &str, note: &
         uid: Some(resource.uid.clone()),
         ..Default::default()
     };
-    publish(context, &reference, reason, note, warning).await;
+    publish(&context.recorder, &reference, reason, note, warning).await;
 }
 
-async fn publish(
-    context: &Context,
+/// As [`event`], about any object.
+pub async fn publish(
+    recorder: &Recorder,
     reference: &k8s_openapi::api::core::v1::ObjectReference,
     reason: &str,
     note: &str,
@@ -131,7 +132,7 @@ async fn publish(
         action: "Reconcile".to_owned(),
         secondary: None,
     };
-    match kube_call("publishing an event", context.recorder.publish(&event, reference)).await {
+    match kube_call("publishing an event", recorder.publish(&event, reference)).await {
         Ok(()) => {}
         Err(error) if error.is_forbidden() => tracing::debug!(%error, reason, "event refused"),
         Err(error) => tracing::warn!(%error, reason, "event lost"),
@@ -187,6 +188,6 @@ pub async fn malformed(context: &Context, object: &WatchedProxy, reason: &str) -
     let conditions = [entry(condition::READY, "False"), entry(condition::STALLED, "True")];
     let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "status": { "conditions": conditions } }));
     kube_call("telling that an object is malformed", api.patch_status(name, &PatchParams::default(), &patch)).await?;
-    publish(context, &object.object_ref(&()), Reason::Malformed.as_str(), &message, true).await;
+    publish(&context.recorder, &object.object_ref(&()), Reason::Malformed.as_str(), &message, true).await;
     Ok(None)
 }

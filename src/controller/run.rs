@@ -178,4 +178,4 @@ fn tell(readiness: &Readiness, state: &SessionState) {
 
 /// How long running reconciles may take after SIGTERM; then they are dropped. The protocol makes that safe, and the
 /// process must be gone within 2 s.
-pub const DRAIN: Duration = Duration::from_millis(1500);
+pub const DRAIN: Duration = Duration::from_millis(1000);

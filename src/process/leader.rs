@@ -53,12 +53,15 @@ pub struct Candidate {
     /// Moment before the last renewal was asked for. Some: this process leads.
     renewed: Option<Duration>,
     not_before: Duration,
+    /// A lease that vanishes tells its holder nothing: until the lease would have expired, that one may go on acting.
+    vacant_from: Duration,
 }
 
 impl Candidate {
     /// `identity` must be another one in every process: a restarted container is not the one that held the lease.
     pub fn new(identity: String) -> Self {
-        Candidate { identity, seen: None, since: Duration::ZERO, renewed: None, not_before: Duration::ZERO }
+        let never = Duration::ZERO;
+        Candidate { identity, seen: None, since: never, renewed: None, not_before: never, vacant_from: never }
     }
 
     /// Who this candidate is.
@@ -73,10 +76,16 @@ impl Candidate {
 
     /// Takes in the lease as it was read.
     pub fn saw(&mut self, record: Option<Record>, now: Duration) {
-        if self.seen != record {
-            self.seen = record;
-            self.since = now;
+        if self.seen == record {
+            return;
         }
+        if let (None, Some(before)) = (&record, &self.seen)
+            && !before.holder.is_empty()
+        {
+            self.vacant_from = self.since + before.duration;
+        }
+        self.seen = record;
+        self.since = now;
     }
 
     /// Takes in a write of ours that was asked for at `asked`.
@@ -99,7 +108,8 @@ impl Candidate {
             (Some(record), Some(_)) if !record.holder.is_empty() && record.holder != self.identity => {
                 return Step::Lost;
             }
-            (None, _) => (now, Step::Create),
+            (None, Some(_)) => (now, Step::Create),
+            (None, None) => (self.vacant_from, Step::Create),
             (Some(record), Some(renewed)) if record.holder == self.identity => (renewed + RETRY_PERIOD, Step::Write),
             // Given back, or ours by a write whose answer was lost.
             (Some(record), _) if record.holder.is_empty() || record.holder == self.identity => (now, Step::Write),
@@ -279,6 +289,18 @@ mod tests {
         assert_eq!(leader.next(at(1)), Step::Lost);
         leader.saw(Some(record("", 10)), at(1));
         assert_eq!(leader.next(at(1)), Step::Write, "emptied by hand");
+    }
+
+    #[test]
+    fn a_deleted_lease_is_left_to_its_holder_until_it_would_have_expired() {
+        let mut candidate = candidate();
+        candidate.saw(Some(record("other", 1)), at(100));
+        candidate.saw(None, at(101));
+        assert_eq!(candidate.next(at(101)), Step::Wait(at(14)));
+        assert_eq!(candidate.next(at(115)), Step::Create);
+        candidate.saw(Some(record("", 2)), at(102));
+        candidate.saw(None, at(103));
+        assert_eq!(candidate.next(at(115)), Step::Create, "given back before");
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod faults;
 mod helm;
 mod input;
 mod judged;
+mod leader;
 mod lifecycle;
 mod malformed;
 mod namespace;

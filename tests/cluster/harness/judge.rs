@@ -5,6 +5,7 @@ use k8s_openapi::jiff::Timestamp;
 use oracle::{Account, Context, Secret, parse_duration};
 use serde_json::Value;
 
+use super::operator::Operator;
 use super::patience::{LIMIT, until};
 use super::shared::{RELEASE, SYSTEM};
 use super::world::World;
@@ -25,8 +26,10 @@ impl World {
     }
 
     async fn judge(&mut self) {
-        if self.operator.is_running() {
-            self.operator.terminate().await;
+        for operator in self.operators() {
+            if operator.is_running() {
+                operator.terminate().await;
+            }
         }
         let faults: Vec<u64> = self.cloud().faults().iter().map(|report| report.id).collect();
         for fault in faults {
@@ -77,16 +80,17 @@ impl World {
         };
         Context {
             operator_users: vec![operator_user()],
-            operator_starts: self.operator.starts(),
+            operator_starts: self.operators().flat_map(Operator::starts).collect(),
             namespaces: self.namespaces.clone(),
             watched_namespaces: self.watched.clone(),
+            lease_namespace: Some(self.namespace.clone()),
             absence_spacing: time("--absence-spacing"),
             minimum_age: time("--minimum-age"),
             settle_time: time("--settle-time"),
             accounts: self.accounts(),
             secrets: self.secrets(),
             events: self.sight.raw_events(),
-            texts: vec![("operator log".to_owned(), self.operator.log())],
+            texts: self.operators().map(|operator| ("operator log".to_owned(), operator.log())).collect(),
             ..Context::default()
         }
     }

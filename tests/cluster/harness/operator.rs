@@ -75,6 +75,13 @@ impl Operator {
         self.ready().await;
     }
 
+    /// Its name: what its identity in the Lease begins with.
+    pub fn host(&self) -> String {
+        let launch = self.launch.lock().unwrap();
+        let host = launch.environment.iter().find(|(name, _)| name == "HOSTNAME");
+        host.map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
     /// The next start is with this kubeconfig.
     pub fn use_kubeconfig(&self, kubeconfig: PathBuf) {
         self.launch.lock().unwrap().kubeconfig = kubeconfig;

@@ -54,6 +54,8 @@ pub struct World {
     pub(super) client: Client,
     pub(super) sight: Sight,
     pub(super) operator: Operator,
+    /// The other replica, for a world built with `.replicas()`.
+    pub(super) second: Option<Operator>,
     pub(super) flags: Vec<(String, String)>,
     pub(super) since: Position,
     pub(super) finished: bool,
@@ -79,6 +81,7 @@ pub struct Build {
     credentials: bool,
     gate: bool,
     https: bool,
+    replicas: bool,
     start: bool,
 }
 
@@ -103,6 +106,7 @@ impl World {
             credentials: true,
             gate: false,
             https: false,
+            replicas: false,
             start: true,
         }
     }
@@ -120,6 +124,11 @@ impl World {
     /// Its control plane.
     pub fn cluster(&self) -> &Arc<Cluster> {
         &self.cluster
+    }
+
+    /// Every operator process of this world.
+    pub(super) fn operators(&self) -> impl Iterator<Item = &Operator> {
+        [&self.operator].into_iter().chain(&self.second)
     }
 
     /// The operator process.
@@ -226,6 +235,12 @@ impl Build {
         self
     }
 
+    /// Two operators that elect a leader (see `replicas.rs`). Their Lease is in the world's namespace.
+    pub fn replicas(mut self) -> Self {
+        self.replicas = true;
+        self
+    }
+
     /// The operator is not started yet.
     pub fn operator_stopped(mut self) -> Self {
         self.start = false;
@@ -282,13 +297,25 @@ impl Build {
         arguments.push(format!("--credentials-dir={}", credentials.display()));
         arguments.extend(self.flags.iter().map(|(flag, value)| format!("{flag}={value}")));
         arguments.extend(self.switches);
-        let operator = Operator::new(Launch {
-            name: name.clone(),
-            kubeconfig,
-            flags: arguments,
-            environment: self.environment,
-            log: folder.join("operator.log"),
-        });
+        if self.replicas {
+            arguments.extend(["--leader-elect".to_owned(), format!("--leader-election-namespace={namespace}")]);
+            allow_leases(&cluster, &namespace).await;
+        }
+        let replica = |place: &str| {
+            Operator::new(Launch {
+                name: format!("{name}-{place}"),
+                kubeconfig: kubeconfig.clone(),
+                flags: arguments.clone(),
+                // Of the pod; the identity in the Lease begins with it.
+                environment: [("HOSTNAME".to_owned(), place.to_owned())]
+                    .into_iter()
+                    .chain(self.environment.clone())
+                    .collect(),
+                log: folder.join(format!("{place}.log")),
+            })
+        };
+        let operator = replica("first");
+        let second = self.replicas.then(|| replica("second"));
         let client = admin(&cluster).await;
         let (sight, watches) = Sight::begin(&client, &namespace);
         AT_WORK.fetch_add(1, Ordering::SeqCst);
@@ -301,6 +328,7 @@ impl Build {
             client,
             sight,
             operator,
+            second,
             flags: self.flags,
             since,
             finished: false,
@@ -313,6 +341,9 @@ impl Build {
         };
         if self.start {
             world.operator.start().await;
+            if let Some(second) = &world.second {
+                second.start().await;
+            }
         }
         world
     }
@@ -326,6 +357,17 @@ pub async fn in_both_modes(name: &str, test: impl AsyncFn(World)) {
         test(world.start().await).await;
     };
     join_all(BOTH.map(run)).await;
+}
+
+/// The Role that the chart grants in its own namespace, in this one too: each world has a Lease of its own.
+async fn allow_leases(cluster: &Cluster, namespace: &str) {
+    let role = format!("{RELEASE}-leader-election");
+    for kind in ["role", "rolebinding"] {
+        let granted = cluster.kubectl(&["get", kind, &role, "--namespace", SYSTEM, "--output", "json"]).await;
+        let mut granted: serde_json::Value = serde_json::from_str(&granted).unwrap();
+        granted["metadata"] = serde_json::json!({"name": role, "namespace": namespace});
+        cluster.kubectl_with(&["create"], &granted.to_string()).await;
+    }
 }
 
 async fn admin(cluster: &Cluster) -> Client {
@@ -367,7 +409,9 @@ impl Drop for World {
                 self.namespace,
                 last_lines(&log.join("\n"), 30)
             );
-            eprintln!("=== the end of the operator's log\n{}\n===", last_lines(&self.operator.log(), 60));
+            for operator in self.operators() {
+                eprintln!("=== the end of an operator's log\n{}\n===", last_lines(&operator.log(), 60));
+            }
         } else {
             assert!(self.finished, "{}: a test ends with world.finish().await", self.name);
         }

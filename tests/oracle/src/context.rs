@@ -23,6 +23,8 @@ pub struct Context {
     pub namespaces: Vec<String>,
     /// Namespaces the operator watches (`--watch-namespace`). Empty: all.
     pub watched_namespaces: Vec<String>,
+    /// `--leader-election-namespace`. None: the Leases of all namespaces are of one election.
+    pub lease_namespace: Option<String>,
     /// `--absence-spacing`.
     pub absence_spacing: Duration,
     /// `--minimum-age`.
@@ -113,6 +115,7 @@ impl Default for Context {
             operator_starts: Vec::new(),
             namespaces: Vec::new(),
             watched_namespaces: Vec::new(),
+            lease_namespace: None,
             absence_spacing: Duration::from_secs(5),
             minimum_age: Duration::from_secs(120),
             settle_time: Duration::from_secs(60),

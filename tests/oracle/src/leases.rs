@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::audit::{AuditLog, Call};
+use crate::context::Context;
 use crate::moment::Moment;
 
 const LEASE: &str = "gaap-operator";
@@ -18,10 +19,13 @@ pub(crate) struct LeaseWrite<'b, 'a> {
     pub duration: Duration,
 }
 
-/// The writes of the operator's Leases in order, of all namespaces.
-pub(crate) fn writes<'b, 'a>(audit: &'b AuditLog<'a>) -> Vec<LeaseWrite<'b, 'a>> {
+/// The writes of the operator's Lease in order.
+pub(crate) fn writes<'b, 'a>(audit: &'b AuditLog<'a>, context: &Context) -> Vec<LeaseWrite<'b, 'a>> {
+    let ours = |call: &Call<'_>| {
+        context.lease_namespace.as_deref().is_none_or(|namespace| namespace == call.namespace) && name(call) == LEASE
+    };
     let on_lease = |call: &&Call<'_>| {
-        call.resource == "leases" && call.complete && call.succeeded() && call.is_write() && name(call) == LEASE
+        call.resource == "leases" && call.complete && call.succeeded() && call.is_write() && ours(call)
     };
     let read = |call: &'b Call<'a>| {
         let spec = call.request().and_then(|lease| lease.get("spec")).filter(|_| !call.verb.starts_with("delete"));
@@ -43,10 +47,10 @@ fn name<'a>(call: &Call<'a>) -> &'a str {
 }
 
 /// When a replica began to lead: what another one knew only in memory does not count beyond it.
-pub(crate) fn leaderships(audit: &AuditLog<'_>) -> Vec<Moment> {
+pub(crate) fn leaderships(audit: &AuditLog<'_>, context: &Context) -> Vec<Moment> {
     let mut holder = "";
     let mut begun = Vec::new();
-    for write in writes(audit) {
+    for write in writes(audit, context) {
         if write.holder != holder && !write.holder.is_empty() {
             begun.push(write.call.received);
         }

@@ -44,7 +44,7 @@ pub fn judge(audit: &[Value], requests: &[Value], context: &Context) -> Verdict 
     let cloud = cloud::CloudLog::read(requests, context);
     let history = history::History::build(&audit, context);
     let sends = sends::resolve(&cloud, &history, context);
-    let leaderships = leases::leaderships(&audit);
+    let leaderships = leases::leaderships(&audit, context);
     let case = case::Case { context, audit: &audit, cloud: &cloud, history: &history, sends: &sends, leaderships };
     let mut report = report::Report::new(audit.unreadable.iter().chain(&cloud.unreadable).cloned().collect());
     promises::check_all(&case, &mut report);
