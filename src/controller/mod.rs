@@ -17,6 +17,7 @@ pub mod observe;
 pub mod reasons;
 pub mod reconcile;
 pub mod report;
+pub mod rights;
 pub mod run;
 pub mod scopes;
 pub mod send_queue;

@@ -32,6 +32,6 @@ pub use objects::manifest;
 pub use operator::{Operator, Signal};
 pub use patience::{LIMIT, until};
 pub use serving::Metrics;
-pub use shared::{CHART, Cluster, RELEASE, SYSTEM, guard, run};
+pub use shared::{CHART, Cluster, RELEASE, SYSTEM, guard, operator_program, run};
 pub use sight::{Event, condition, headline};
 pub use world::{BOTH, Build, FLAGS, OTHER, PROXY, World, in_both_modes, worlds_at_work};
