@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use gaap_operator::check::{self, Finding};
 use gaap_operator::controller::context::{CloudHandle, Context};
 use gaap_operator::controller::crd_wait::CRD;
 use gaap_operator::controller::lease::{self, Election, LeaseLost};
@@ -11,6 +12,7 @@ use gaap_operator::controller::memory::Memories;
 use gaap_operator::controller::metrics::ControllerMetrics;
 use gaap_operator::controller::observation::Timing;
 use gaap_operator::controller::own_pod;
+use gaap_operator::controller::rights;
 use gaap_operator::controller::run::{CREDENTIALS, DRAIN, FIRST_LIST, run};
 use gaap_operator::process::clock::{Clock, SystemClock};
 use gaap_operator::process::leader::{Leadership, LeadershipSender};
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
     let result = match CommandLine::parse().task() {
         Task::Crd => print_crd(),
         Task::Run(settings) => operate(*settings),
+        Task::Check(settings) => block_on(check_needs(*settings)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,12 +49,16 @@ fn print_crd() -> Result<(), Failure> {
 fn operate(settings: Settings) -> Result<(), Failure> {
     settings.check()?;
     telemetry::start(settings.log_format)?;
+    block_on(serve(settings))
+}
+
+fn block_on(task: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     // kube leaves the choice to the process; without it its first TLS connection panics.
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| "another TLS provider was installed before ring")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(serve(settings));
+    let result = runtime.block_on(task);
     // Tasks that still wait for an answer are dropped: what they wait for is looked at again after a restart.
     runtime.shutdown_background();
     result
@@ -145,6 +152,31 @@ async fn campaign(election: Option<&mut Election>, context: &Context) -> LeaseLo
         Some(election) => election.campaign(|| context.begin_leadership()).await,
         None => std::future::pending().await,
     }
+}
+
+/// Without logs: the findings say all, and stand alone on standard output.
+async fn check_needs(settings: Settings) -> Result<(), Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let cloud = cloud(&settings, &mut Registry::default(), &clock, &CancellationToken::new())?;
+    let client = kube_client().await.map_err(|error| error.to_string());
+    let home = client.as_ref().map(kube::Client::default_namespace).unwrap_or_default();
+    let lease = settings.leader_elect.then(|| settings.leader_election_namespace.as_deref().unwrap_or(home));
+    let needed = rights::needed(&settings.watch_namespace, lease);
+    // Told as they come: a cloud that does not answer takes its time.
+    let mut findings = tell(check::cluster(client, &needed).await);
+    findings.extend(tell(check::cloud(&cloud).await));
+    println!("        DestroyProxies is not tried, for it would destroy: a deletion says if the key may not do it");
+    match findings.iter().filter(|finding| finding.outcome.is_err()).count() {
+        0 => Ok(()),
+        failed => Err(format!("{failed} of {} checks failed", findings.len()).into()),
+    }
+}
+
+fn tell(findings: Vec<Finding>) -> Vec<Finding> {
+    for finding in &findings {
+        println!("{finding}");
+    }
+    findings
 }
 
 /// Some time after the signal: kube's graceful end waits for the first list, which may never come.

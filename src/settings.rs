@@ -38,6 +38,8 @@ pub struct CommandLine {
 enum Command {
     /// Run the operator (the default)
     Run(Box<Settings>),
+    /// Check what the operator needs, with the flags that it runs with: permissions, credentials, the cloud
+    Check(Box<Settings>),
     /// Print the CustomResourceDefinition as YAML
     Crd,
 }
@@ -47,6 +49,8 @@ enum Command {
 pub enum Task {
     /// Run with these settings.
     Run(Box<Settings>),
+    /// Check what a run with these settings needs.
+    Check(Box<Settings>),
     /// Print the CRD.
     Crd,
 }
@@ -57,6 +61,7 @@ impl CommandLine {
         match self.command {
             Some(Command::Crd) => Task::Crd,
             Some(Command::Run(settings)) => Task::Run(settings),
+            Some(Command::Check(settings)) => Task::Check(settings),
             None => Task::Run(Box::new(self.settings)),
         }
     }
@@ -230,7 +235,7 @@ mod tests {
     fn parse(arguments: &[&str]) -> Result<Settings, String> {
         let all = std::iter::once(&"gaap-operator").chain(arguments);
         match CommandLine::try_parse_from(all).map_err(|error| error.to_string())?.task() {
-            Task::Run(settings) => Ok(*settings),
+            Task::Run(settings) | Task::Check(settings) => Ok(*settings),
             Task::Crd => Err("crd".to_owned()),
         }
     }
@@ -326,6 +331,7 @@ mod tests {
         let settings = parse(&["--watch-namespace", "a,b", "--watch-namespace", "c"]).unwrap();
         assert_eq!(settings.watch_namespace, ["a", "b", "c"]);
         assert_eq!(parse(&["run", "--watch-namespace", "a"]).unwrap().watch_namespace, ["a"]);
+        assert_eq!(parse(&["check", "--watch-namespace", "a"]).unwrap().watch_namespace, ["a"]);
         assert_eq!(parse(&["crd"]).unwrap_err(), "crd");
     }
 }

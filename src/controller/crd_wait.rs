@@ -19,16 +19,9 @@ const POLL: Duration = Duration::from_secs(2);
 pub async fn wait_for_crd(client: &kube::Client, readiness: &Readiness) {
     let mut told = String::new();
     loop {
-        let missing = match served(client).await {
-            Ok(true) => {
-                readiness.set_ready(CRD);
-                return;
-            }
-            Ok(false) => format!(
-                "the API server does not serve gaapproxies.{GROUP}/{VERSION}: install the CustomResourceDefinition \
-                 (crds/gaapproxies.yaml, or the chart with crds.enabled=true)"
-            ),
-            Err(error) => error,
+        let Err(missing) = crd_served(client).await else {
+            readiness.set_ready(CRD);
+            return;
         };
         if told != missing {
             tracing::warn!(missing, "waiting for the custom resource definition");
@@ -39,11 +32,22 @@ pub async fn wait_for_crd(client: &kube::Client, readiness: &Readiness) {
     }
 }
 
-async fn served(client: &kube::Client) -> Result<bool, String> {
+/// Asks once.
+///
+/// # Errors
+/// What is missing, as a sentence that says what to do.
+pub async fn crd_served(client: &kube::Client) -> Result<(), String> {
     let group = format!("{GROUP}/{VERSION}");
+    let missing = || {
+        Err(format!(
+            "the API server does not serve gaapproxies.{group}: install the CustomResourceDefinition \
+             (crds/gaapproxies.yaml, or the chart with crds.enabled=true)"
+        ))
+    };
     match kube_call("asking for the served resources", client.list_api_group_resources(&group)).await {
-        Ok(list) => Ok(list.resources.iter().any(|resource| resource.name == "gaapproxies")),
-        Err(error) if error.is_unserved() => Ok(false),
+        Ok(list) if list.resources.iter().any(|resource| resource.name == "gaapproxies") => Ok(()),
+        Ok(_) => missing(),
+        Err(error) if error.is_unserved() => missing(),
         Err(error) if error.is_forbidden() => {
             Err(format!("{error}. The ServiceAccount must be allowed to read discovery (ClusterRole system:discovery)"))
         }

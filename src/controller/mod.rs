@@ -19,6 +19,7 @@ pub mod own_pod;
 pub mod reasons;
 pub mod reconcile;
 pub mod report;
+pub mod rights;
 pub mod run;
 pub mod scopes;
 pub mod send_queue;

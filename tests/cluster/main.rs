@@ -17,6 +17,7 @@ mod harness;
 
 mod api_server;
 mod canary;
+mod check;
 mod crash;
 mod errors;
 mod faults;

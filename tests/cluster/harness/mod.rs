@@ -34,6 +34,6 @@ pub use operator::{Operator, Signal};
 pub use patience::{LIMIT, until};
 pub use replicas::LEASE;
 pub use serving::Metrics;
-pub use shared::{CHART, Cluster, RELEASE, SYSTEM, guard, run};
+pub use shared::{CHART, Cluster, RELEASE, SYSTEM, guard, operator_program, run};
 pub use sight::{Event, condition, headline};
 pub use world::{BOTH, Build, FLAGS, OTHER, PROXY, World, in_both_modes, worlds_at_work};
