@@ -1,10 +1,11 @@
 # make demo      the main job, start to end, on a real API server (KEEP=1 leaves it running)
 # make test      everything CI runs
 # make test-fast what needs neither an API server nor Python
+# make cluster   a real Kubernetes of one node, until Ctrl-C (needs Linux and root)
 # make lint      formatting and clippy
 # make generate  the CRD, the chart's copy of it, the manifests, the chart's README
 
-.PHONY: demo test test-fast lint generate
+.PHONY: demo test test-fast cluster lint generate
 
 demo:
 	@scripts/prerequisites.sh
@@ -17,6 +18,11 @@ test:
 test-fast:
 	@scripts/prerequisites.sh
 	@scripts/test.sh --fast
+
+cluster:
+	@scripts/prerequisites.sh
+	@cargo build --locked --quiet --workspace --bin gaap-control-plane
+	@exec "$${CARGO_TARGET_DIR:-target}/debug/gaap-control-plane" up --node
 
 lint:
 	cargo fmt --all --check

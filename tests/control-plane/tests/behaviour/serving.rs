@@ -176,7 +176,7 @@ async fn the_audit_log_holds_what_a_get_has_read_and_what_a_patch_has_changed() 
 
 #[tokio::test]
 async fn with_controllers_a_namespace_goes_and_a_deployment_without_replicas_becomes_available() {
-    let plane = ControlPlane::start(Options { controllers: true, keep_logs: None }).await.unwrap();
+    let plane = ControlPlane::start(Options { controllers: true, ..Options::default() }).await.unwrap();
     succeed(&plane, &["create", "namespace", "games"]).await;
     succeed(&plane, &["create", "configmap", "content", "-n", "games"]).await;
     succeed(&plane, &["create", "deployment", "idle", "--image=none", "--replicas=0"]).await;
@@ -206,7 +206,7 @@ async fn inside_a_shared_plane() {
     assert!(!plane.settled_audit(Position::default()).await.unwrap().is_empty());
     let error = plane.restart_api_server(Stop::Kill).await.unwrap_err().to_string();
     assert!(error.contains("belongs to another process"), "{error}");
-    let wanted = Options { controllers: true, keep_logs: None };
+    let wanted = Options { controllers: true, ..Options::default() };
     assert!(ControlPlane::attach_or_start(wanted).await.unwrap_err().to_string().contains("--controllers"));
 
     let again = ControlPlane::attach_or_start(Options::default()).await.unwrap();
