@@ -64,7 +64,7 @@ impl Packaged {
                 return Ok(found);
             }
         }
-        let folder = cache.folder().join(format!("debian-{}", release())).join(self.program);
+        let folder = cache.folder().join(format!("packages-{}", release())).join(self.program);
         if let Some(found) = self.unpacked(&folder) {
             return Ok(found);
         }

@@ -130,6 +130,8 @@ path = {opt}
 [plugins."io.containerd.cri.v1.runtime"]
 # Without the capability CAP_SYS_RESOURCE a score cannot be lowered, and no pod would start.
 restrict_oom_score_adj = true
+# It would load a profile into the kernel, where it would stay.
+disable_apparmor = true
 
 [plugins."io.containerd.cri.v1.runtime".cni]
 bin_dirs = [{plugins}]
