@@ -16,6 +16,11 @@ mkdir -p /run/netns "$node/var-log" "$node/sysctl"
 # The kubelet writes to /var/log/containers, wherever the logs of the pods are.
 mount --bind "$node/var-log" /var/log
 
+# Folders whose place nobody can choose: the kubelet's of device plugins, the network library's of results. What is
+# written there goes to our folder; what the machine has stays visible, because programs may be below somebody's home.
+mkdir -p "$node/var-lib/written" "$node/var-lib/work"
+mount -t overlay -o "lowerdir=/var/lib,upperdir=$node/var-lib/written,workdir=$node/var-lib/work" overlay /var/lib
+
 # The kubelet insists on these values. Files in their place show it what it wants; the machine keeps its own.
 pretend() {
     file=$node/sysctl/$(basename "$1")

@@ -107,7 +107,7 @@ impl NodeServers {
 fn visible_inside(places: &NodePlaces<'_>) -> Result<()> {
     for path in [&places.plane.folder, &places.plane.logs] {
         let real = std::fs::canonicalize(path).map_err(|error| Error::file("find", path, error))?;
-        if ["/run", "/var/log", "/proc"].iter().any(|hidden| real.starts_with(hidden)) {
+        if ["/run", "/var/lib", "/var/log"].iter().any(|hidden| real.starts_with(hidden)) {
             return Err(Error::Hidden { folder: real });
         }
     }
