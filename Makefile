@@ -2,10 +2,11 @@
 # make test      everything CI runs
 # make image     container images without an engine, below target/image (TAG=NAME:TAG names the operator's)
 # make test-fast what needs neither an API server nor Python
+# make cluster   a real Kubernetes of one node, until Ctrl-C (needs Linux and root)
 # make lint      formatting and clippy
 # make generate  the CRD, the chart's copy of it, the manifests, the chart's README
 
-.PHONY: demo image test test-fast lint generate
+.PHONY: demo image test test-fast cluster lint generate
 
 demo:
 	@scripts/prerequisites.sh
@@ -22,6 +23,11 @@ test:
 test-fast:
 	@scripts/prerequisites.sh
 	@scripts/test.sh --fast
+
+cluster:
+	@scripts/prerequisites.sh
+	@cargo build --locked --quiet --workspace --bin gaap-control-plane
+	@exec "$${CARGO_TARGET_DIR:-target}/debug/gaap-control-plane" up --node
 
 lint:
 	cargo fmt --all --check

@@ -38,6 +38,13 @@ chart() { GAAP_OPERATOR=$target/debug/gaap-operator scripts/chart-test.sh; }
 binaries() { "$target/debug/gaap-control-plane" binaries --controllers; }
 sdk() { GAAP_SIMULATOR=$target/debug/gaap-simulator tests/sdk/run.sh -q; }
 control_plane() { suite --test behaviour; }
+# Two at a time: every test has a node of its own, of about a gigabyte.
+node() {
+    # Outside of the tests, which would hide for how long their first build goes on. Where there can be no node this
+    # says why, and each test then skips itself, or fails with REQUIRE_NODE=1.
+    "$target/debug/gaap-control-plane" binaries --node || true
+    suite --test node -- --test-threads 2
+}
 cluster() {
     suite --test cluster --no-run
     "$target/debug/gaap-control-plane" run --controllers -- \
@@ -75,6 +82,7 @@ if [[ -z $fast ]]; then
         "sdk|the official Python SDK and tccli against the simulator"
         "control_plane|the control plane starts, serves, and leaves nothing"
         "image|the container images: made without an engine, and run on an empty root"
+        "node|a real node starts, runs pods, and leaves nothing"
         "cluster|the operator on a real API server"
         "demo|the demo, whole and interrupted"
     )

@@ -62,6 +62,17 @@ impl Api {
         }
     }
 
+    /// The object at `path`.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
+        let (status, body) = self.send(Method::GET, path, None, None).await?;
+        let answer: Value = serde_json::from_str(&body).unwrap_or_default();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let message = answer.pointer("/message").and_then(Value::as_str).unwrap_or_else(|| last_line(&body));
+        Err(Error::Api { request: format!("GET {path}"), answer: format!("{status}: {message}") })
+    }
+
     /// Asks for nothing in particular under this audit id.
     pub(crate) async fn mark(&self, audit_id: &str) -> Result<()> {
         self.send(Method::GET, "/version", None, Some(audit_id)).await.map(drop)

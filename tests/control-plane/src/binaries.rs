@@ -10,12 +10,24 @@ use tokio::time::timeout;
 
 use crate::cache::Cache;
 use crate::error::{Error, Result};
+use crate::node::binaries::NodeBinaries;
+use crate::path::on_path;
 use crate::recipe::{ETCD_SERVER, HELM_CLIENT, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, Recipe};
 
 /// A client that does not answer this soon is not used.
 const VERSION_LIMIT: Duration = Duration::from_secs(10);
 
-/// The programs, as absolute paths.
+/// The programs to use a cluster with, as absolute paths.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Clients {
+    /// The Kubernetes client.
+    pub kubectl: PathBuf,
+    /// The chart client.
+    pub helm: PathBuf,
+}
+
+/// All programs, as absolute paths.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Binaries {
@@ -25,10 +37,10 @@ pub struct Binaries {
     pub etcd: PathBuf,
     /// Namespace deletion, garbage collection and default ServiceAccounts; only when it was asked for.
     pub kube_controller_manager: Option<PathBuf>,
-    /// The Kubernetes client.
-    pub kubectl: PathBuf,
-    /// The chart client.
-    pub helm: PathBuf,
+    /// kubectl and helm.
+    pub clients: Clients,
+    /// What a node runs; only when one was asked for.
+    pub node: Option<NodeBinaries>,
 }
 
 impl Binaries {
@@ -41,21 +53,43 @@ impl Binaries {
     /// # Errors
     /// When something has to be built and Go is missing or the build fails, or when `KUBEBUILDER_ASSETS` lacks a server.
     pub async fn find_or_build(controllers: bool) -> Result<Self> {
-        let assets = std::env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty()).map(PathBuf::from);
-        let sources = Sources { assets, cache: Cache::of_the_user()? };
+        Self::collect(&Sources::of_the_user()?, controllers).await
+    }
+
+    /// As [`Binaries::find_or_build`], with kube-controller-manager and everything else that a node needs: from their
+    /// Go modules, and runc and nft from the machine or else from packages of its distribution, which are unpacked into
+    /// the cache and not installed.
+    ///
+    /// # Errors
+    /// As [`Binaries::find_or_build`]; also when runc or nft can be neither found nor fetched.
+    pub async fn find_or_build_for_node() -> Result<Self> {
+        let sources = Sources::of_the_user()?;
+        // First, because it is what can fail at once.
+        let packaged = NodeBinaries::packaged(&sources.cache).await?;
+        let mut kubernetes = NodeBinaries::KUBERNETES.to_vec();
+        if sources.assets.is_none() {
+            kubernetes.extend([&KUBE_APISERVER]);
+        }
+        kubernetes.push(&KUBE_CONTROLLER_MANAGER);
+        kubernetes.retain(|recipe| sources.asset(recipe.binary).is_none());
+        // All that is missing in one run, which takes far less than one after the other.
+        sources.cache.find_or_build_all(&kubernetes).await?;
+        let mut binaries = Self::collect(&sources, true).await?;
+        binaries.node = Some(NodeBinaries::find_or_build(&sources, packaged).await?);
+        Ok(binaries)
+    }
+
+    async fn collect(sources: &Sources, controllers: bool) -> Result<Self> {
         Ok(Self {
             kube_apiserver: sources.server(&KUBE_APISERVER).await?,
             etcd: sources.server(&ETCD_SERVER).await?,
-            kubectl: match sources.asset(KUBECTL.binary) {
-                Some(kubectl) => kubectl,
-                None => sources.client(&KUBECTL, &["version", "--client", "--output=json"], kubectl_fits).await?,
-            },
-            helm: sources.client(&HELM_CLIENT, &["version", "--template={{.Version}}"], helm_fits).await?,
+            clients: sources.clients().await?,
             kube_controller_manager: match (controllers, sources.asset(KUBE_CONTROLLER_MANAGER.binary)) {
                 (false, _) => None,
                 (true, Some(found)) => Some(found),
                 (true, None) => Some(sources.cache.find_or_build(&KUBE_CONTROLLER_MANAGER).await?),
             },
+            node: None,
         })
     }
 
@@ -64,20 +98,42 @@ impl Binaries {
         let mut list = vec![
             (KUBE_APISERVER.binary, self.kube_apiserver.as_path()),
             (ETCD_SERVER.binary, self.etcd.as_path()),
-            (KUBECTL.binary, self.kubectl.as_path()),
-            (HELM_CLIENT.binary, self.helm.as_path()),
+            (KUBECTL.binary, self.clients.kubectl.as_path()),
+            (HELM_CLIENT.binary, self.clients.helm.as_path()),
         ];
         list.extend(self.kube_controller_manager.as_deref().map(|path| (KUBE_CONTROLLER_MANAGER.binary, path)));
+        list.extend(self.node.iter().flat_map(NodeBinaries::list));
         list
     }
 }
 
-struct Sources {
+impl Clients {
+    /// Finds kubectl and helm alone, and builds what is not there.
+    pub(crate) async fn find_or_build() -> Result<Self> {
+        Sources::of_the_user()?.clients().await
+    }
+}
+
+/// Where programs come from.
+pub(crate) struct Sources {
     assets: Option<PathBuf>,
-    cache: Cache,
+    pub(crate) cache: Cache,
 }
 
 impl Sources {
+    fn of_the_user() -> Result<Self> {
+        let assets = std::env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty()).map(PathBuf::from);
+        Ok(Self { assets, cache: Cache::of_the_user()? })
+    }
+
+    /// The program in `KUBEBUILDER_ASSETS`, or the one of the cache.
+    pub(crate) async fn asset_or_build(&self, recipe: &Recipe) -> Result<PathBuf> {
+        match self.asset(recipe.binary) {
+            Some(found) => Ok(found),
+            None => self.cache.find_or_build(recipe).await,
+        }
+    }
+
     fn asset(&self, program: &str) -> Option<PathBuf> {
         let path = std::path::absolute(self.assets.as_ref()?.join(program)).ok()?;
         path.is_file().then_some(path)
@@ -92,6 +148,16 @@ impl Sources {
         }
     }
 
+    async fn clients(&self) -> Result<Clients> {
+        Ok(Clients {
+            kubectl: match self.asset(KUBECTL.binary) {
+                Some(kubectl) => kubectl,
+                None => self.client(&KUBECTL, &["version", "--client", "--output=json"], kubectl_fits).await?,
+            },
+            helm: self.client(&HELM_CLIENT, &["version", "--template={{.Version}}"], helm_fits).await?,
+        })
+    }
+
     async fn client(&self, recipe: &Recipe, question: &[&str], fits: fn(&str) -> bool) -> Result<PathBuf> {
         for candidate in on_path(recipe.binary) {
             if answer(&candidate, question).await.is_some_and(|answer| fits(&answer)) {
@@ -100,14 +166,6 @@ impl Sources {
         }
         self.cache.find_or_build(recipe).await
     }
-}
-
-fn on_path(program: &str) -> Vec<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .filter(|candidate| candidate.is_absolute() && candidate.is_file())
-        .collect()
 }
 
 async fn answer(program: &Path, question: &[&str]) -> Option<String> {

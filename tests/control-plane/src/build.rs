@@ -1,4 +1,4 @@
-//! One run of `go build`: guarded, shown, and taken only when it is whole.
+//! One run of `go build`, for one binary or several of a module: guarded, shown, and taken only when it is whole.
 
 use std::fs::File;
 use std::path::Path;
@@ -7,30 +7,27 @@ use std::process::Stdio;
 use crate::error::{Error, Result};
 use crate::guard::Guard;
 use crate::progress::{Durations, Took, say};
-use crate::recipe::{GO_ENVIRONMENT, Recipe};
+use crate::recipe::{GO_ENVIRONMENT, Module, Recipe, arguments};
 use crate::watched::watch;
 
-/// Builds `recipe` and moves the result to `binary`, which is in a folder of the file system of `cache`.
+/// Builds `recipes`, all of one module, and moves the results into `folder`, in the file system of `cache`.
 ///
-/// When the caller gives up or dies, Go and its compilers end and the half result goes.
-pub(crate) async fn build(cache: &Path, recipe: &Recipe, toolchain: &str, binary: &Path) -> Result<()> {
+/// When the caller gives up or dies, Go and its compilers end and the half results go.
+pub(crate) async fn build(cache: &Path, recipes: &[&Recipe], toolchain: &str, folder: &Path) -> Result<()> {
+    let Some(module) = recipes.first().map(|recipe| recipe.module) else { return Ok(()) };
+    let what = recipes.iter().map(|recipe| recipe.binary).collect::<Vec<_>>().join(", ");
     let durations = Durations::in_folder(cache);
-    announce(recipe, toolchain, durations.last(recipe.binary))?;
+    announce(&what, recipes, module, toolchain, durations.last(&what))?;
     let guard = Guard::new(cache, "building").await?;
-    let module = guard.folder().join("module");
-    let write = |name: &str, text: &str| {
-        let path = module.join(name);
-        std::fs::write(&path, text).map_err(|error| Error::file("write", &path, error))
+    let make = |name: &str| {
+        let path = guard.folder().join(name);
+        std::fs::create_dir(&path).map_err(|error| Error::file("make", &path, error)).map(|()| path)
     };
-    std::fs::create_dir(&module).map_err(|error| Error::file("make", &module, error))?;
-    let scratch = guard.folder().join("scratch");
-    std::fs::create_dir(&scratch).map_err(|error| Error::file("make", &scratch, error))?;
-    write("go.mod", recipe.module.go_mod)?;
-    write("go.sum", recipe.module.go_sum)?;
+    let (sources, scratch, output) = (make("module")?, make("scratch")?, make("output")?);
+    write_module(module, &sources)?;
 
-    let output = guard.folder().join(recipe.binary);
     let mut go = guard.command("go", Path::new("go"));
-    go.args(recipe.arguments(&output)?).current_dir(&module);
+    go.args(arguments(recipes, &output)?).current_dir(&sources);
     // Go removes its scratch folders itself, but not when it is killed.
     go.env("GOTMPDIR", &scratch).stdout(Stdio::null()).stderr(Stdio::piped());
     for (name, value) in GO_ENVIRONMENT {
@@ -40,23 +37,37 @@ pub(crate) async fn build(cache: &Path, recipe: &Recipe, toolchain: &str, binary
         };
     }
     let mut go = go.spawn().map_err(|source| Error::Start { program: "go".into(), source })?;
-    let took = watch(recipe.binary, &mut go).await?;
-    take(&output, binary)?;
-    durations.remember(recipe.binary, took);
-    say(&format!("built {} in {}", recipe.binary, took.describe()));
+    let took = watch(&what, &mut go).await?;
+    for recipe in recipes {
+        take(&output.join(recipe.binary), &folder.join(recipe.binary))?;
+    }
+    durations.remember(&what, took);
+    say(&format!("built {what} in {}", took.describe()));
     guard.end().await
 }
 
-fn announce(recipe: &Recipe, toolchain: &str, last: Option<Took>) -> Result<()> {
+fn write_module(module: &Module, folder: &Path) -> Result<()> {
+    let files = [("go.mod", Some(module.go_mod)), ("go.sum", Some(module.go_sum)), ("main.go", module.source)];
+    for (name, text) in files {
+        let path = folder.join(name);
+        if let Some(text) = text {
+            std::fs::write(&path, text).map_err(|error| Error::file("write", &path, error))?;
+        }
+    }
+    Ok(())
+}
+
+fn announce(what: &str, recipes: &[&Recipe], module: &Module, toolchain: &str, last: Option<Took>) -> Result<()> {
     let expected = match last {
         Some(took) => format!("the last build took {}", took.describe()),
         None => format!(
             "never built here before; without a build cache it takes about {} min on two cores",
-            recipe.first_build_minutes
+            recipes.iter().map(|recipe| recipe.first_build_minutes).sum::<u32>()
         ),
     };
-    let version = recipe.module.version()?;
-    say(&format!("building {} {version} from its Go module with {toolchain}; {expected}", recipe.binary));
+    let version = module.version()?;
+    let its = if recipes.len() > 1 { "their" } else { "its" };
+    say(&format!("building {what} {version} from {its} Go module with {toolchain}; {expected}"));
     Ok(())
 }
 

@@ -42,24 +42,39 @@ impl Cache {
 
     /// The binary of `recipe`, built first if it is not there.
     pub(crate) async fn find_or_build(&self, recipe: &Recipe) -> Result<PathBuf> {
-        let toolchain = self.toolchain(recipe).await?;
-        let folder = self.folder.join(recipe.module.key(&toolchain)?);
-        let binary = folder.join(recipe.binary);
-        if binary.exists() {
-            return Ok(binary);
-        }
-        // Held until the end of this function; the kernel gives it back when a process dies.
-        let _lock = self.lock(recipe).await?;
-        if binary.exists() {
-            return Ok(binary);
-        }
-        std::fs::create_dir_all(&folder).map_err(|error| Error::file("make", &folder, error))?;
-        build::build(&self.folder, recipe, &toolchain, &binary).await?;
-        self.prune(recipe.module, &folder);
-        Ok(binary)
+        let folder = self.find_or_build_all(&[recipe]).await?;
+        Ok(folder.join(recipe.binary))
     }
 
-    async fn lock(&self, recipe: &Recipe) -> Result<File> {
+    /// The folder with the binaries of `recipes`, all of one module; those that are missing are built in one run first.
+    pub(crate) async fn find_or_build_all(&self, recipes: &[&Recipe]) -> Result<PathBuf> {
+        let Some(first) = recipes.first() else { return Ok(self.folder.clone()) };
+        let missing = |folder: &Path| -> Vec<&Recipe> {
+            recipes.iter().copied().filter(|recipe| !folder.join(recipe.binary).exists()).collect()
+        };
+        let toolchain = self.toolchain(first).await?;
+        let folder = self.folder.join(first.module.key(&toolchain)?);
+        if let Some(wanted) = missing(&folder).first() {
+            // Held until the end of this function; the kernel gives it back when a process dies.
+            let _lock = self.lock(wanted.binary).await?;
+            // Another process may have built them meanwhile.
+            let missing = missing(&folder);
+            if !missing.is_empty() {
+                std::fs::create_dir_all(&folder).map_err(|error| Error::file("make", &folder, error))?;
+                build::build(&self.folder, &missing, &toolchain, &folder).await?;
+                self.prune(first.module, &folder);
+            }
+        }
+        Ok(folder)
+    }
+
+    /// The folder of the cache.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Waits until nobody else fills the cache; `wanted` is what the caller is after.
+    pub(crate) async fn lock(&self, wanted: &str) -> Result<File> {
         let path = self.folder.join("lock");
         let file = File::create(&path).map_err(|error| Error::file("make", &path, error))?;
         let start = Instant::now();
@@ -72,7 +87,7 @@ impl Cache {
             }
             if told.is_none_or(|told| told.elapsed() >= progress::INTERVAL) {
                 let waited = progress::human(start.elapsed());
-                say(&format!("another build is running, {} is looked for again when it ends: {waited}", recipe.binary));
+                say(&format!("another build is running, {wanted} is looked for again when it ends: {waited}"));
                 told = Some(Instant::now());
             }
             // Trying again, not blocking: a blocked thread could not be given up when the caller goes away.

@@ -5,13 +5,16 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
 
 use crate::error::{Error, Result};
 use crate::random;
 
-/// The names a client may use for the API server.
-const NAMES: [&str; 4] = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default.svc"];
+/// The names a client may use for the API server; the last two are those of a pod of a node.
+const NAMES: [&str; 6] = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default.svc", "10.96.0.1", "10.199.0.1"];
 
 /// The files the API server is started with.
 #[derive(Debug)]
@@ -20,6 +23,9 @@ pub(crate) struct Credentials {
     pub(crate) ca_file: PathBuf,
     pub(crate) serving_certificate: PathBuf,
     pub(crate) serving_key: PathBuf,
+    /// By which the API server shows the kubelet of a node who it is.
+    pub(crate) kubelet_client_certificate: PathBuf,
+    pub(crate) kubelet_client_key: PathBuf,
     /// Signs the tokens of ServiceAccounts.
     pub(crate) service_account_key: PathBuf,
     /// Verifies them.
@@ -40,6 +46,8 @@ impl Credentials {
             ca_file: folder.join("ca.crt"),
             serving_certificate: folder.join("serving.crt"),
             serving_key: folder.join("serving.key"),
+            kubelet_client_certificate: folder.join("kubelet-client.crt"),
+            kubelet_client_key: folder.join("kubelet-client.key"),
             service_account_key: folder.join("service-account.key"),
             service_account_public_key: folder.join("service-account.pub"),
             tokens: folder.join("tokens.csv"),
@@ -55,11 +63,18 @@ impl Credentials {
         serving.distinguished_name.push(DnType::CommonName, "kube-apiserver");
         serving.use_authority_key_identifier_extension = true;
         let serving = serving.signed_by(&serving_key, &authority)?;
+        let client_key = KeyPair::generate()?;
+        let mut client = CertificateParams::default();
+        client.distinguished_name.push(DnType::CommonName, "kube-apiserver-kubelet-client");
+        client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let client = client.signed_by(&client_key, &authority)?;
 
         let admin_token = random::hexadecimal::<16>()?;
         write(&made.ca_file, &authority.pem())?;
         write(&made.serving_certificate, &serving.pem())?;
         write(&made.serving_key, &serving_key.serialize_pem())?;
+        write(&made.kubelet_client_certificate, &client.pem())?;
+        write(&made.kubelet_client_key, &client_key.serialize_pem())?;
         let service_accounts = KeyPair::generate()?;
         write(&made.service_account_key, &service_accounts.serialize_pem())?;
         write(&made.service_account_public_key, &service_accounts.public_key_pem())?;
@@ -79,6 +94,11 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(|error| Error::file("write", path, error))
+}
+
+/// Reads a file of ours.
+pub(crate) fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| Error::file("read", path, error))
 }
 
 /// Writes a kubeconfig with one cluster, one user and one context.

@@ -114,6 +114,62 @@ pub enum Error {
     /// The shared control plane lacks what is needed.
     #[error("the control plane of GAAP_CONTROL_PLANE has no kube-controller-manager: start it with --controllers")]
     NoControllers,
+    /// The cluster of somebody's kubeconfig cannot be used.
+    #[error("GAAP_TEST_CLUSTER asks for the cluster of KUBECONFIG, which cannot be used: {reason}")]
+    ForeignCluster {
+        /// Why.
+        reason: String,
+    },
+    /// Something that only a control plane of our own has.
+    #[error("{what} is not there: this is the cluster of KUBECONFIG and not one of our own (GAAP_TEST_CLUSTER)")]
+    Foreign {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// There can be no node here, or the shared control plane has none.
+    #[error("no node: {reason}")]
+    NoNode {
+        /// Why.
+        reason: String,
+    },
+    /// The programs of a node do not see a folder that they are to work in.
+    #[error("{} cannot be used with a node, which has folders of its own in that place: set TMPDIR, or name another folder for the logs", folder.display())]
+    Hidden {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A program that is no Go module could be neither found nor fetched.
+    #[error("no {program} that can be used: {reason}; install the package '{package}'")]
+    Package {
+        /// The program.
+        program: &'static str,
+        /// The package that has it.
+        package: &'static str,
+        /// What went wrong when it was fetched.
+        reason: String,
+    },
+    /// An image was not taken.
+    #[error("the node did not take the image {}: {reason}", archive.display())]
+    Image {
+        /// The archive.
+        archive: PathBuf,
+        /// What containerd said.
+        reason: String,
+    },
+    /// A container or its process was not found.
+    #[error("no process of {container}: {reason}")]
+    Container {
+        /// Namespace, pod and container.
+        container: String,
+        /// What is known of it.
+        reason: String,
+    },
+    /// No way between the network of the node and that of the machine.
+    #[error("no connection to the network of the node: {source}; has it ended?")]
+    Relay {
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// The description of a shared control plane cannot be used.
     #[error("GAAP_CONTROL_PLANE names {}, which describes no running control plane: {reason}", path.display())]
     Description {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::binaries::Binaries;
 use crate::credentials::Credentials;
 use crate::error::{Error, Result};
+use crate::node::settings::{ADDRESS, API_PORT};
 use crate::server::Launch;
 
 /// A socket's name has room for 108 bytes on Linux and 104 on macOS, the end mark included.
@@ -18,6 +19,10 @@ const CONTROLLERS: &str = "namespace-controller,garbage-collector-controller,ser
     root-ca-certificate-publisher-controller,clusterrole-aggregation-controller,deployment-controller,\
     replicaset-controller,ttl-after-finished-controller";
 
+/// What only means something with pods that run: without node-lifecycle a new node keeps its taint and gets no pod.
+const NODE_CONTROLLERS: &str = "node-lifecycle-controller,endpointslice-controller,disruption-controller,\
+    pod-garbage-collector-controller,job-controller";
+
 /// Where the servers of one control plane keep their things.
 #[derive(Debug)]
 pub(crate) struct Places {
@@ -29,7 +34,12 @@ pub(crate) struct Places {
 
 impl Places {
     pub(crate) fn etcd_socket(&self) -> Result<PathBuf> {
-        let path = self.folder.join("etcd.sock");
+        self.socket("etcd.sock")
+    }
+
+    /// A socket of this name in the guarded folder.
+    pub(crate) fn socket(&self, name: &str) -> Result<PathBuf> {
+        let path = self.folder.join(name);
         if path.as_os_str().len() > LONGEST_SOCKET { Err(Error::LongPath { path }) } else { Ok(path) }
     }
 
@@ -45,7 +55,7 @@ impl Places {
         self.folder.join("admin.kubeconfig")
     }
 
-    fn log(&self, name: &str) -> PathBuf {
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.logs.join(format!("{name}.log"))
     }
 }
@@ -64,18 +74,41 @@ pub(crate) fn etcd(binaries: &Binaries, places: &Places) -> Result<Launch> {
         "--unsafe-no-fsync".into(),
         flag("log-level", "warn"),
     ];
-    Ok(Launch { name: "etcd", program: binaries.etcd.clone(), arguments, log: places.log("etcd") })
+    Ok(Launch::new("etcd", &binaries.etcd, arguments, places.log("etcd")))
 }
 
 /// The API server on this port of 127.0.0.1, with RBAC and our audit policy.
 pub(crate) fn api_server(binaries: &Binaries, places: &Places, credentials: &Credentials, port: u16) -> Result<Launch> {
-    let arguments = vec![
-        flag("etcd-servers", unix_url(&places.etcd_socket()?)),
+    let mut launch = any_api_server(binaries, places, credentials)?;
+    launch.arguments.extend([
         flag("secure-port", port.to_string()),
         flag("bind-address", "127.0.0.1"),
         flag("advertise-address", "127.0.0.1"),
         // There is no Service network whose endpoints would have to be kept.
         flag("endpoint-reconciler-type", "none"),
+    ]);
+    Ok(launch)
+}
+
+/// The API server of a node, which its pods reach as the Service `kubernetes`.
+pub(crate) fn api_server_of_a_node(binaries: &Binaries, places: &Places, credentials: &Credentials) -> Result<Launch> {
+    let mut launch = any_api_server(binaries, places, credentials)?;
+    launch.arguments.extend([
+        flag("secure-port", API_PORT.to_string()),
+        // All of them are addresses of the node's own network.
+        flag("bind-address", "0.0.0.0"),
+        flag("advertise-address", ADDRESS.to_string()),
+        // For logs, exec and port-forward it asks the kubelet.
+        flag("kubelet-client-certificate", &credentials.kubelet_client_certificate),
+        flag("kubelet-client-key", &credentials.kubelet_client_key),
+        flag("kubelet-preferred-address-types", "InternalIP"),
+    ]);
+    Ok(launch)
+}
+
+fn any_api_server(binaries: &Binaries, places: &Places, credentials: &Credentials) -> Result<Launch> {
+    let arguments = vec![
+        flag("etcd-servers", unix_url(&places.etcd_socket()?)),
         flag("service-cluster-ip-range", "10.96.0.0/24"),
         flag("tls-cert-file", &credentials.serving_certificate),
         flag("tls-private-key-file", &credentials.serving_key),
@@ -91,22 +124,29 @@ pub(crate) fn api_server(binaries: &Binaries, places: &Places, credentials: &Cre
         // In megabytes: one file for the whole life, because a reader that holds a position cannot follow a rotation.
         flag("audit-log-maxsize", "10000"),
     ];
-    let program = binaries.kube_apiserver.clone();
-    Ok(Launch { name: "kube-apiserver", program, arguments, log: places.log("kube-apiserver") })
+    Ok(Launch::new("kube-apiserver", &binaries.kube_apiserver, arguments, places.log("kube-apiserver")))
 }
 
-/// kube-controller-manager with the controllers of [`CONTROLLERS`], as the administrator.
-pub(crate) fn controller_manager(program: &Path, places: &Places, credentials: &Credentials) -> Launch {
+/// kube-controller-manager with the controllers of [`CONTROLLERS`], as the administrator of this kubeconfig; for a node
+/// also with those of [`NODE_CONTROLLERS`].
+pub(crate) fn controller_manager(
+    program: &Path,
+    places: &Places,
+    credentials: &Credentials,
+    kubeconfig: &Path,
+    node: bool,
+) -> Launch {
+    let controllers = if node { format!("{CONTROLLERS},{NODE_CONTROLLERS}") } else { CONTROLLERS.to_owned() };
     let arguments = vec![
-        flag("kubeconfig", places.admin_kubeconfig()),
+        flag("kubeconfig", kubeconfig),
         flag("root-ca-file", &credentials.ca_file),
-        flag("controllers", CONTROLLERS),
+        flag("controllers", controllers),
         flag("leader-elect", "false"),
         // No port of its own: nobody asks for its health.
         flag("secure-port", "0"),
     ];
     let name = "kube-controller-manager";
-    Launch { name, program: program.to_owned(), arguments, log: places.log(name) }
+    Launch::new(name, program, arguments, places.log(name))
 }
 
 fn unix_url(socket: &Path) -> OsString {
@@ -115,7 +155,7 @@ fn unix_url(socket: &Path) -> OsString {
     url
 }
 
-fn flag(name: &str, value: impl Into<OsString>) -> OsString {
+pub(crate) fn flag(name: &str, value: impl Into<OsString>) -> OsString {
     let mut flag = OsString::from(format!("--{name}="));
     flag.push(value.into());
     flag
@@ -135,6 +175,6 @@ mod tests {
     fn flags_and_their_values_are_one_argument_each() {
         assert_eq!(flag("data-dir", Path::new("/a b")), "--data-dir=/a b");
         assert_eq!(unix_url(Path::new("/tmp/etcd.sock")), "unix:///tmp/etcd.sock");
-        assert!(!CONTROLLERS.contains(' '), "no space came with the line breaks");
+        assert!(!CONTROLLERS.contains(' ') && !NODE_CONTROLLERS.contains(' '), "no space came with the line breaks");
     }
 }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
+use crate::cgroups;
 use crate::error::{Error, Result};
 use crate::random;
 
@@ -96,12 +97,16 @@ impl Guard {
     /// Ends the processes, removes the folder and waits for both.
     ///
     /// # Errors
-    /// When the folder is still there after some time.
+    /// When the folder, or a control group that was listed in it, is still there after some time.
     pub async fn end(mut self) -> Result<()> {
+        let groups = cgroups::listed(&self.folder);
         drop(self.lifeline.take());
         let waited = timeout(WATCHDOG_LIMIT, self.watchdog.wait()).await;
         if waited.is_err() || self.folder.exists() || self.folder.with_extension("ending").exists() {
             return Err(Error::Leftover { folder: self.folder.clone() });
+        }
+        if let Some(group) = groups.into_iter().find(|group| group.exists()) {
+            return Err(Error::Leftover { folder: group });
         }
         Ok(())
     }

@@ -26,6 +26,9 @@ enum Task {
         /// Also kube-controller-manager.
         #[arg(long)]
         controllers: bool,
+        /// Also everything that a node runs.
+        #[arg(long)]
+        node: bool,
     },
     /// Start a control plane, print its KUBECONFIG and keep it until Ctrl-C.
     Up(PlaneArguments),
@@ -44,6 +47,9 @@ struct PlaneArguments {
     /// Also kube-controller-manager: namespace deletion, garbage collection, Deployments.
     #[arg(long)]
     controllers: bool,
+    /// Also a node that runs pods, with all it takes. Needs root.
+    #[arg(long)]
+    node: bool,
     /// Write the logs of the servers and the audit log to this folder, and leave them there.
     #[arg(long, value_name = "FOLDER")]
     keep_logs: Option<PathBuf>,
@@ -55,7 +61,7 @@ const FAREWELL_LIMIT: Duration = Duration::from_secs(10);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let result = match Arguments::parse().task {
-        Task::Binaries { controllers } => print_binaries(controllers).await,
+        Task::Binaries { controllers, node } => print_binaries(controllers, node).await,
         Task::Up(plane) => up(plane).await,
         Task::Run { plane, command } => run(plane, command).await,
     };
@@ -65,19 +71,28 @@ async fn main() -> ExitCode {
     })
 }
 
-async fn print_binaries(controllers: bool) -> Result<ExitCode> {
-    for (name, path) in Binaries::find_or_build(controllers).await?.list() {
+async fn binaries(controllers: bool, node: bool) -> Result<Binaries> {
+    if !node {
+        return Binaries::find_or_build(controllers).await;
+    }
+    // Before a build of many minutes.
+    control_plane::node::availability().map_err(|reason| Error::NoNode { reason })?;
+    Binaries::find_or_build_for_node().await
+}
+
+async fn print_binaries(controllers: bool, node: bool) -> Result<ExitCode> {
+    for (name, path) in binaries(controllers, node).await?.list() {
         println!("{name} {}", path.display());
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn start(arguments: PlaneArguments) -> Result<ControlPlane> {
-    let PlaneArguments { controllers, keep_logs } = arguments;
-    Binaries::find_or_build(controllers).await?;
+    let PlaneArguments { controllers, node, keep_logs } = arguments;
+    binaries(controllers, node).await?;
     // From here on, so that the figure tells of the servers and not of a build.
     let begun = Instant::now();
-    let plane = ControlPlane::start(Options { controllers, keep_logs }).await?;
+    let plane = ControlPlane::start(Options { controllers, node, keep_logs }).await?;
     eprintln!("gaap-control-plane: {} ready in {:.1} s", plane.server_url(), begun.elapsed().as_secs_f64());
     Ok(plane)
 }

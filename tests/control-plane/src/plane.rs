@@ -1,34 +1,30 @@
-//! A running control plane, our own or one that is shared.
+//! A running control plane: our own, one that is shared, or the cluster of somebody else.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
-use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use crate::api::Api;
-use crate::audit::{AuditLog, POLICY, Position};
-use crate::binaries::Binaries;
-use crate::credentials::{Credentials, write, write_kubeconfig};
+use crate::audit::{AuditLog, Position};
+use crate::binaries::{Binaries, Clients};
+use crate::credentials::{read, write_kubeconfig};
 use crate::error::{Error, Result};
-use crate::flags::{Places, api_server, controller_manager, etcd};
-use crate::guard::Guard;
-use crate::server::{Launch, Server, Stop};
-use crate::sign::{Accepts, Answers};
-use crate::{port, random};
+use crate::foreign::{self, Foreign};
+use crate::node::{Node, NodeDescription};
+use crate::random;
+use crate::server::Stop;
+use crate::start::{self, Own, serving};
 
 /// The variable that names the folder of a control plane shared by several processes.
 pub const SHARED: &str = "GAAP_CONTROL_PLANE";
 
 /// The description in that folder.
-const DESCRIPTION: &str = "control-plane.json";
-
-/// Two control planes that choose the same port five times in a row do not do so by chance.
-const PORT_TRIES: usize = 5;
+pub(crate) const DESCRIPTION: &str = "control-plane.json";
 
 /// For how long a restarted API server may find its old port taken.
 const PORT_LIMIT: Duration = Duration::from_secs(10);
@@ -41,6 +37,9 @@ const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 pub struct Options {
     /// Also kube-controller-manager: namespace deletion, garbage collection, default ServiceAccounts, Deployments.
     pub controllers: bool,
+    /// Also a node that runs pods, with everything that takes, kube-controller-manager included. See
+    /// [`availability`](crate::node::availability).
+    pub node: bool,
     /// A folder for the logs of the servers and the audit log, which then stay. Otherwise they go with the rest.
     pub keep_logs: Option<PathBuf>,
 }
@@ -48,17 +47,19 @@ pub struct Options {
 /// What another process has to know to use a control plane.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Description {
-    folder: PathBuf,
-    server_url: String,
-    kubeconfig: PathBuf,
-    ca_file: PathBuf,
-    token_file: PathBuf,
-    audit_log: PathBuf,
-    binaries: Binaries,
+pub(crate) struct Description {
+    pub(crate) folder: PathBuf,
+    pub(crate) server_url: String,
+    pub(crate) kubeconfig: PathBuf,
+    pub(crate) ca_file: PathBuf,
+    pub(crate) token_file: PathBuf,
+    pub(crate) audit_log: PathBuf,
+    pub(crate) binaries: Binaries,
+    pub(crate) node: Option<NodeDescription>,
 }
 
-/// A running etcd and kube-apiserver on loopback.
+/// A running etcd and kube-apiserver on loopback, perhaps with a node; or, when that is asked for, a cluster of
+/// somebody else.
 ///
 /// One that was started here ends when it is dropped, and also when the process ends in any way, `kill -9` included:
 /// the servers are killed and the folder is removed within moments. [`ControlPlane::stop`] waits for that.
@@ -67,24 +68,22 @@ struct Description {
 /// It belongs to the tokio runtime it was started in: what stops or starts a server has to run in the same one.
 #[derive(Debug)]
 pub struct ControlPlane {
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Ours(Box<Ours>),
+    Foreign(Box<Foreign>),
+}
+
+/// One that this program started, in this process or in another one.
+#[derive(Debug)]
+struct Ours {
     description: Description,
     api: Api,
+    node: Option<Node>,
     own: Option<Own>,
-}
-
-/// What only the process that started a control plane has. Dropped from top to bottom: servers, then folder.
-#[derive(Debug)]
-struct Own {
-    servers: Mutex<Servers>,
-    api_server: Launch,
-    guard: Guard,
-}
-
-#[derive(Debug)]
-struct Servers {
-    controller_manager: Option<Server>,
-    api_server: Option<Server>,
-    etcd: Server,
 }
 
 impl ControlPlane {
@@ -94,41 +93,61 @@ impl ControlPlane {
     /// # Errors
     /// When a program can be neither found nor built, or a server does not become ready (with the end of its log).
     pub async fn start(options: Options) -> Result<Self> {
-        let binaries = Binaries::find_or_build(options.controllers).await?;
-        let guard = Guard::new(&std::env::temp_dir(), "gaap-control-plane").await?;
-        let folder = guard.folder().to_owned();
-        let places = Places { logs: options.keep_logs.unwrap_or_else(|| folder.join("logs")), folder };
-        for folder in [&places.logs, &places.folder.join("home"), &places.folder.join("kubeconfigs")] {
-            std::fs::create_dir_all(folder).map_err(|error| Error::file("make", folder, error))?;
-        }
-        let credentials = Credentials::make(&places.folder)?;
-        write(&places.audit_policy(), POLICY)?;
-
-        let mut etcd = etcd(&binaries, &places)?.start(&guard)?;
-        etcd.wait_until_ready(&Accepts(&places.etcd_socket()?)).await?;
-        let (description, api, api_server, launch) = start_api_server(&guard, binaries, &places, &credentials).await?;
-        let controller_manager = match &description.binaries.kube_controller_manager {
-            Some(program) => {
-                Some(start_controllers(controller_manager(program, &places, &credentials), &guard, &api).await?)
-            }
-            None => None,
-        };
-        let text = serde_json::to_string_pretty(&description).unwrap_or_default();
-        write(&places.folder.join(DESCRIPTION), &text)?;
-        let servers = Mutex::new(Servers { controller_manager, api_server: Some(api_server), etcd });
-        Ok(Self { description, api, own: Some(Own { servers, api_server: launch, guard }) })
+        let (description, api, own) = start::start(options).await?;
+        Ok(Self::new(description, api, Some(own)))
     }
 
-    /// The shared control plane of `GAAP_CONTROL_PLANE` if that is set, else one of our own.
+    fn new(description: Description, api: Api, own: Option<Own>) -> Self {
+        let node = description.node.clone().zip(description.binaries.node.as_ref());
+        let node = node.map(|(node, binaries)| Node::new(node, binaries, api.clone()));
+        Self { kind: Kind::Ours(Box::new(Ours { description, api, node, own })) }
+    }
+
+    /// With `GAAP_TEST_CLUSTER=kubeconfig` the cluster of `KUBECONFIG`; else the shared control plane of
+    /// `GAAP_CONTROL_PLANE` if that is set; else one of our own.
     ///
     /// # Errors
-    /// As [`ControlPlane::start`]; also when the shared one does not answer or has no controllers though they were
-    /// asked for.
+    /// As [`ControlPlane::start`]; also when the shared one or the cluster does not answer, or the shared one lacks
+    /// what was asked for.
     pub async fn attach_or_start(options: Options) -> Result<Self> {
+        if let Some(kubeconfig) = foreign::asked_for()? {
+            return Self::attach_foreign(kubeconfig).await;
+        }
         match std::env::var_os(SHARED).filter(|folder| !folder.is_empty()) {
             Some(folder) => Self::attach(Path::new(&folder), &options).await,
             None => Self::start(options).await,
         }
+    }
+
+    /// The cluster of the current context of this kubeconfig, with the rights of its user.
+    ///
+    /// It has neither an audit log nor a [`Node`] for us, and its servers are not ours to stop; everything else is the
+    /// same. Nothing is done to it but what the caller does.
+    ///
+    /// # Errors
+    /// When the kubeconfig cannot be read or the cluster does not answer.
+    pub async fn attach_foreign(kubeconfig: impl Into<OsString>) -> Result<Self> {
+        let foreign = Foreign::attach(&kubeconfig.into()).await?;
+        Ok(Self { kind: Kind::Foreign(Box::new(foreign)) })
+    }
+
+    /// Whether this is a cluster of somebody else.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self.kind, Kind::Foreign(_))
+    }
+
+    fn ours(&self, what: &'static str) -> Result<&Ours> {
+        match &self.kind {
+            Kind::Ours(ours) => Ok(ours),
+            Kind::Foreign(_) => Err(Error::Foreign { what }),
+        }
+    }
+
+    /// `what` is only for who started it.
+    fn own(&self, what: &'static str) -> Result<(&Ours, &Own)> {
+        let ours = self.ours(what)?;
+        let own = ours.own.as_ref().ok_or(Error::Attached { what })?;
+        Ok((ours, own))
     }
 
     async fn attach(folder: &Path, options: &Options) -> Result<Self> {
@@ -139,40 +158,72 @@ impl ControlPlane {
         if options.controllers && description.binaries.kube_controller_manager.is_none() {
             return Err(Error::NoControllers);
         }
+        if options.node && description.node.is_none() {
+            let reason = "the control plane of GAAP_CONTROL_PLANE was started without --node".to_owned();
+            return Err(Error::NoNode { reason });
+        }
         let token = read(&description.token_file)?;
         let api = Api::new(&description.server_url, &description.ca_file, token)?;
         api.is_ok("/readyz").await.map_err(unusable)?;
-        Ok(Self { description, api, own: None })
+        Ok(Self::new(description, api, None))
     }
 
     /// The folder of this control plane, for `GAAP_CONTROL_PLANE` of another process. It goes with the control plane.
     pub fn folder(&self) -> &Path {
-        &self.description.folder
+        match &self.kind {
+            Kind::Ours(ours) => &ours.description.folder,
+            Kind::Foreign(foreign) => foreign.folder(),
+        }
     }
 
-    /// A kubeconfig of an administrator (group `system:masters`).
+    /// A kubeconfig of an administrator (group `system:masters`), or of the user of a cluster of somebody else.
     pub fn admin_kubeconfig(&self) -> &Path {
-        &self.description.kubeconfig
+        match &self.kind {
+            Kind::Ours(ours) => &ours.description.kubeconfig,
+            Kind::Foreign(foreign) => foreign.kubeconfig(),
+        }
     }
 
     /// For example `https://127.0.0.1:23456`. It stays the same over restarts of the API server.
     pub fn server_url(&self) -> &str {
-        &self.description.server_url
+        match &self.kind {
+            Kind::Ours(ours) => &ours.description.server_url,
+            Kind::Foreign(foreign) => foreign.server_url(),
+        }
     }
 
-    /// The certificate of the authority that signed the server's, in PEM.
-    pub fn ca_file(&self) -> &Path {
-        &self.description.ca_file
+    /// The certificate of the authority that signed the server's, in PEM; that of a cluster of somebody else is in its
+    /// kubeconfig, if it has one of its own.
+    pub fn ca_file(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Ours(ours) => Some(&ours.description.ca_file),
+            Kind::Foreign(_) => None,
+        }
     }
 
-    /// The programs that are used.
-    pub fn binaries(&self) -> &Binaries {
-        &self.description.binaries
+    /// The clients that are used.
+    pub fn binaries(&self) -> &Clients {
+        match &self.kind {
+            Kind::Ours(ours) => &ours.description.binaries.clients,
+            Kind::Foreign(foreign) => foreign.clients(),
+        }
     }
 
-    /// The audit log. A `get` of a GaapProxy holds the object that was read, a patch its body and result.
+    /// The node that runs pods, when this control plane has one of our own.
+    pub fn node(&self) -> Option<&Node> {
+        match &self.kind {
+            Kind::Ours(ours) => ours.node.as_ref(),
+            Kind::Foreign(_) => None,
+        }
+    }
+
+    /// The audit log. A `get` of a GaapProxy holds the object that was read, a patch its body and result. Reading that
+    /// of a cluster of somebody else is an error.
     pub fn audit(&self) -> AuditLog {
-        AuditLog::new(&self.description.audit_log)
+        match &self.kind {
+            Kind::Ours(ours) => AuditLog::new(&ours.description.audit_log),
+            Kind::Foreign(_) => AuditLog::foreign(),
+        }
     }
 
     /// The audit entries after `since`, complete for every request that was answered before this call.
@@ -181,7 +232,7 @@ impl ControlPlane {
     /// When the API server does not answer, or the log cannot be read.
     pub async fn settled_audit(&self, since: Position) -> Result<Vec<serde_json::Value>> {
         let mark = format!("settled-{}", random::hexadecimal::<8>()?);
-        self.api.mark(&mark).await?;
+        self.ours("the audit log")?.api.mark(&mark).await?;
         let limit = Duration::from_secs(10);
         let is_mark = |entry: &serde_json::Value| entry.get("auditID").is_some_and(|id| id == mark.as_str());
         self.audit().wait_for("our own request", since, limit, is_mark).await?;
@@ -193,7 +244,10 @@ impl ControlPlane {
     /// # Errors
     /// When the API server refuses, for example because there is no such ServiceAccount, or a lifetime below 10 min.
     pub async fn service_account_token(&self, namespace: &str, name: &str, lifetime: Duration) -> Result<String> {
-        self.api.service_account_token(namespace, name, lifetime).await
+        match &self.kind {
+            Kind::Ours(ours) => ours.api.service_account_token(namespace, name, lifetime).await,
+            Kind::Foreign(foreign) => foreign.service_account_token(namespace, name, lifetime).await,
+        }
     }
 
     /// A new kubeconfig with a token of this ServiceAccount, good for 24 h, and its namespace as the default one.
@@ -202,30 +256,37 @@ impl ControlPlane {
     /// As [`ControlPlane::service_account_token`].
     pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> Result<PathBuf> {
         let token = self.service_account_token(namespace, name, TOKEN_LIFETIME).await?;
+        let user = format!("{namespace}:{name}");
+        let Description { folder, server_url, ca_file, .. } = match &self.kind {
+            Kind::Ours(ours) => &ours.description,
+            Kind::Foreign(foreign) => return foreign.write_kubeconfig(&user, &token, namespace),
+        };
         let file = format!("{namespace}-{name}-{}", random::hexadecimal::<4>()?);
-        let path = self.description.folder.join("kubeconfigs").join(file);
-        let Description { server_url, ca_file, .. } = &self.description;
-        write_kubeconfig(&path, server_url, ca_file, &format!("{namespace}:{name}"), &token, namespace)?;
+        let path = folder.join("kubeconfigs").join(file);
+        write_kubeconfig(&path, server_url, ca_file, &user, &token, namespace)?;
         Ok(path)
     }
 
     /// kubectl as the administrator, shut off from the settings and caches of the user.
     pub fn kubectl(&self) -> Command {
-        self.client(&self.description.binaries.kubectl)
+        self.client(&self.binaries().kubectl)
     }
 
     /// helm as the administrator, shut off from the settings and caches of the user.
     pub fn helm(&self) -> Command {
-        self.client(&self.description.binaries.helm)
+        self.client(&self.binaries().helm)
     }
 
     fn client(&self, program: &Path) -> Command {
+        if let Kind::Foreign(foreign) = &self.kind {
+            return foreign.client(program);
+        }
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os().filter(|(name, _)| steers_a_client(name)) {
             command.env_remove(name);
         }
         // Their caches and settings are below HOME when nothing else is set.
-        command.env("HOME", self.description.folder.join("home")).env("KUBECONFIG", self.admin_kubeconfig());
+        command.env("HOME", self.folder().join("home")).env("KUBECONFIG", self.admin_kubeconfig());
         command.stdin(Stdio::null()).kill_on_drop(true);
         command
     }
@@ -235,7 +296,7 @@ impl ControlPlane {
     /// # Errors
     /// When the control plane is a shared one.
     pub async fn stop_api_server(&self, how: Stop) -> Result<()> {
-        let own = self.own.as_ref().ok_or(Error::Attached { what: "stopping the API server" })?;
+        let (_, own) = self.own("stopping the API server")?;
         match own.servers.lock().await.api_server.take() {
             Some(server) => server.stop(&own.guard, how).await.map(drop),
             None => Ok(()),
@@ -247,7 +308,7 @@ impl ControlPlane {
     /// # Errors
     /// When the control plane is a shared one, or the API server does not become ready.
     pub async fn start_api_server(&self) -> Result<()> {
-        let own = self.own.as_ref().ok_or(Error::Attached { what: "starting the API server" })?;
+        let (ours, own) = self.own("starting the API server")?;
         let mut servers = own.servers.lock().await;
         if servers.api_server.is_some() {
             return Ok(());
@@ -256,7 +317,7 @@ impl ControlPlane {
         let start = Instant::now();
         loop {
             let mut server = own.api_server.start(&own.guard)?;
-            match server.wait_until_ready(&serving(&self.api)).await {
+            match server.wait_until_ready(&serving(&ours.api)).await {
                 Ok(()) => {
                     servers.api_server = Some(server);
                     return Ok(());
@@ -282,67 +343,14 @@ impl ControlPlane {
     /// # Errors
     /// When a process or the folder is still there after some time.
     pub async fn stop(self) -> Result<()> {
-        let Some(Own { servers, guard, .. }) = self.own else { return Ok(()) };
-        let Servers { controller_manager, api_server, etcd } = servers.into_inner();
-        // Killed: their data goes in the next moment, and the API server would take seconds for its farewells.
-        for server in [controller_manager, api_server, Some(etcd)].into_iter().flatten() {
-            server.stop(&guard, Stop::Kill).await?;
-        }
-        guard.end().await
-    }
-}
-
-/// Starts the API server on a port that nobody else takes.
-async fn start_api_server(
-    guard: &Guard,
-    binaries: Binaries,
-    places: &Places,
-    credentials: &Credentials,
-) -> Result<(Description, Api, Server, Launch)> {
-    let token = read(&credentials.admin_token)?;
-    let mut tries = 1;
-    loop {
-        let port = port::choose()?;
-        let server_url = format!("https://127.0.0.1:{port}");
-        let api = Api::new(&server_url, &credentials.ca_file, token.clone())?;
-        let launch = api_server(&binaries, places, credentials, port)?;
-        let mut server = launch.start(guard)?;
-        match server.wait_until_ready(&serving(&api)).await {
-            Ok(()) => {
-                let kubeconfig = places.admin_kubeconfig();
-                write_kubeconfig(&kubeconfig, &server_url, &credentials.ca_file, "admin", &token, "default")?;
-                let description = Description {
-                    folder: places.folder.clone(),
-                    server_url,
-                    kubeconfig,
-                    ca_file: credentials.ca_file.clone(),
-                    token_file: credentials.admin_token.clone(),
-                    audit_log: places.audit_log(),
-                    binaries,
-                };
-                return Ok((description, api, server, launch));
-            }
-            Err(_) if server.lost_its_port() && tries < PORT_TRIES => tries += 1,
-            Err(error) => return Err(error),
+        match self.kind {
+            Kind::Ours(ours) => match ours.own {
+                Some(own) => own.stop().await,
+                None => Ok(()),
+            },
+            Kind::Foreign(foreign) => foreign.end().await,
         }
     }
-}
-
-/// Ready is what the API server says of itself; the namespace `default` is made an instant later.
-fn serving(api: &Api) -> Answers<'_> {
-    Answers { api, paths: &["/readyz", "/api/v1/namespaces/default"] }
-}
-
-/// The default ServiceAccount is one of its works, so its being there shows that the controllers run.
-async fn start_controllers(launch: Launch, guard: &Guard, api: &Api) -> Result<Server> {
-    let mut server = launch.start(guard)?;
-    let paths = &["/api/v1/namespaces/default/serviceaccounts/default"];
-    server.wait_until_ready(&Answers { api, paths }).await?;
-    Ok(server)
-}
-
-fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|error| Error::file("read", path, error))
 }
 
 /// Variables by which kubectl or helm would do something else than in the next shell: proxies, other clusters,

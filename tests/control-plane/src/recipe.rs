@@ -16,7 +16,11 @@ pub(crate) struct Module {
     pub(crate) name: &'static str,
     pub(crate) go_mod: &'static str,
     pub(crate) go_sum: &'static str,
+    /// The one source file of a module that is a program itself.
+    pub(crate) source: Option<&'static str>,
     /// The requirement whose version is the version of the binaries.
+    ///
+    /// Empty for a program of our own, which has no other version than this source tree.
     requirement: &'static str,
     version_flags: fn(&Version<'_>) -> String,
 }
@@ -25,6 +29,7 @@ static KUBERNETES: Module = Module {
     name: "kubernetes",
     go_mod: include_str!("../go/kubernetes/go.mod"),
     go_sum: include_str!("../go/kubernetes/go.sum"),
+    source: None,
     requirement: "k8s.io/kubernetes",
     // Without it the server reports v0.0.0-master, and helm judges charts by that.
     version_flags: |version| {
@@ -38,6 +43,7 @@ static ETCD: Module = Module {
     name: "etcd",
     go_mod: include_str!("../go/etcd/go.mod"),
     go_sum: include_str!("../go/etcd/go.sum"),
+    source: None,
     requirement: "go.etcd.io/etcd/server/v3",
     // etcd carries its version in its source.
     version_flags: |_| String::new(),
@@ -47,8 +53,38 @@ static HELM: Module = Module {
     name: "helm",
     go_mod: include_str!("../go/helm/go.mod"),
     go_sum: include_str!("../go/helm/go.sum"),
+    source: None,
     requirement: "helm.sh/helm/v4",
     version_flags: |version| format!("-X helm.sh/helm/v4/internal/version.version={}", version.full),
+};
+
+static CONTAINERD_MODULE: Module = Module {
+    name: "containerd",
+    go_mod: include_str!("../go/containerd/go.mod"),
+    go_sum: include_str!("../go/containerd/go.sum"),
+    source: None,
+    requirement: "github.com/containerd/containerd/v2",
+    version_flags: |version| format!("-X github.com/containerd/containerd/v2/version.Version={}", version.full),
+};
+
+static CNI: Module = Module {
+    name: "cni",
+    go_mod: include_str!("../go/cni/go.mod"),
+    go_sum: include_str!("../go/cni/go.sum"),
+    source: None,
+    requirement: "github.com/containernetworking/plugins",
+    version_flags: |version| {
+        format!("-X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion={}", version.full)
+    },
+};
+
+static PAUSE_MODULE: Module = Module {
+    name: "pause",
+    go_mod: include_str!("../go/pause/go.mod"),
+    go_sum: "",
+    source: Some(include_str!("../go/pause/main.go")),
+    requirement: "",
+    version_flags: |_| String::new(),
 };
 
 /// A version as Go writes it, for example `v1.37.2`.
@@ -93,9 +129,44 @@ pub(crate) static ETCD_SERVER: Recipe =
 pub(crate) static HELM_CLIENT: Recipe =
     Recipe { binary: "helm", module: &HELM, package: "helm.sh/helm/v4/cmd/helm", first_build_minutes: 2 };
 
+const fn kubernetes(binary: &'static str, package: &'static str, first_build_minutes: u32) -> Recipe {
+    Recipe { binary, module: &KUBERNETES, package, first_build_minutes }
+}
+
+pub(crate) static KUBELET: Recipe = kubernetes("kubelet", "k8s.io/kubernetes/cmd/kubelet", 2);
+pub(crate) static KUBE_SCHEDULER: Recipe = kubernetes("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler", 1);
+pub(crate) static KUBE_PROXY: Recipe = kubernetes("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy", 1);
+
+const fn containerd(binary: &'static str, package: &'static str, first_build_minutes: u32) -> Recipe {
+    Recipe { binary, module: &CONTAINERD_MODULE, package, first_build_minutes }
+}
+
+pub(crate) static CONTAINERD: Recipe =
+    containerd("containerd", "github.com/containerd/containerd/v2/cmd/containerd", 2);
+pub(crate) static RUNC_SHIM: Recipe =
+    containerd("containerd-shim-runc-v2", "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2", 1);
+pub(crate) static CTR: Recipe = containerd("ctr", "github.com/containerd/containerd/v2/cmd/ctr", 1);
+
+/// All three are built within seconds.
+const fn cni(binary: &'static str, package: &'static str) -> Recipe {
+    Recipe { binary, module: &CNI, package, first_build_minutes: 0 }
+}
+
+pub(crate) static CNI_PTP: Recipe = cni("ptp", "github.com/containernetworking/plugins/plugins/main/ptp");
+pub(crate) static CNI_LOOPBACK: Recipe =
+    cni("loopback", "github.com/containernetworking/plugins/plugins/main/loopback");
+pub(crate) static CNI_HOST_LOCAL: Recipe =
+    cni("host-local", "github.com/containernetworking/plugins/plugins/ipam/host-local");
+
+pub(crate) static PAUSE: Recipe =
+    Recipe { binary: "pause", module: &PAUSE_MODULE, package: ".", first_build_minutes: 1 };
+
 impl Module {
     /// The version of the binaries, as the go.mod pins it.
     pub(crate) fn version(&self) -> Result<&'static str> {
+        if self.requirement.is_empty() {
+            return Ok("v1");
+        }
         self.go_mod
             .lines()
             .filter_map(|line| line.trim().trim_start_matches("require ").strip_prefix(self.requirement))
@@ -117,7 +188,9 @@ impl Module {
     pub(crate) fn key(&self, toolchain: &str) -> Result<String> {
         let mut hash = Sha256::new();
         let flags = self.linker_flags()?;
-        for part in [self.go_mod, self.go_sum, &flags, &BUILD_FLAGS.join(" "), toolchain] {
+        let build_flags = BUILD_FLAGS.join(" ");
+        let parts = [self.go_mod, self.go_sum, &flags, &build_flags, toolchain];
+        for part in parts.into_iter().chain(self.source) {
             // The length keeps two parts from being taken for two others with the same letters.
             hash.update(part.len().to_be_bytes());
             hash.update(part);
@@ -137,18 +210,22 @@ const BUILD_FLAGS: [&str; 4] = ["-v", "-mod=readonly", "-trimpath", "-buildvcs=f
 pub(crate) const GO_ENVIRONMENT: [(&str, Option<&str>); 5] =
     [("CGO_ENABLED", Some("0")), ("GOWORK", Some("off")), ("GOFLAGS", None), ("GOOS", None), ("GOARCH", None)];
 
-impl Recipe {
-    /// The arguments of `go` that build this binary into `output`.
-    pub(crate) fn arguments(&self, output: &Path) -> Result<Vec<OsString>> {
-        let mut arguments = vec![OsString::from("build")];
-        arguments.extend(BUILD_FLAGS.map(OsString::from));
+/// The arguments of `go` that build these binaries, all of one module, into the folder `output`.
+///
+/// One run for all of them: what they share is compiled once in any case, but each run of its own would load and
+/// check the whole module again, and the packages of one program could not be compiled while another is linked.
+pub(crate) fn arguments(recipes: &[&Recipe], output: &Path) -> Result<Vec<OsString>> {
+    let mut arguments = vec![OsString::from("build")];
+    arguments.extend(BUILD_FLAGS.map(OsString::from));
+    if let [first, others @ ..] = recipes {
         arguments.push("-ldflags".into());
-        arguments.push(self.module.linker_flags()?.into());
+        arguments.push(first.module.linker_flags()?.into());
         arguments.push("-o".into());
-        arguments.push(output.into());
-        arguments.push(self.package.into());
-        Ok(arguments)
+        // A package at the root of its module would be named after the module.
+        arguments.push(if others.is_empty() { output.join(first.binary).into() } else { output.into() });
     }
+    arguments.extend(recipes.iter().map(|recipe| recipe.package.into()));
+    Ok(arguments)
 }
 
 #[cfg(test)]
@@ -168,10 +245,27 @@ mod tests {
 
     #[test]
     fn every_binary_is_a_tool_of_its_module_so_that_its_sums_are_there() {
-        for recipe in [&KUBE_APISERVER, &KUBE_CONTROLLER_MANAGER, &KUBECTL, &ETCD_SERVER, &HELM_CLIENT] {
+        let plain = [&KUBE_APISERVER, &KUBE_CONTROLLER_MANAGER, &KUBECTL, &ETCD_SERVER, &HELM_CLIENT];
+        let node = [&KUBELET, &KUBE_SCHEDULER, &KUBE_PROXY, &CONTAINERD, &RUNC_SHIM, &CTR];
+        let plugins = [&CNI_PTP, &CNI_LOOPBACK, &CNI_HOST_LOCAL];
+        for recipe in plain.iter().chain(&node).chain(&plugins) {
             let tools: Vec<&str> =
                 recipe.module.go_mod.lines().map(|line| line.trim().trim_start_matches("tool ")).collect();
             assert!(tools.contains(&recipe.package), "{}", recipe.package);
+        }
+    }
+
+    #[test]
+    fn several_binaries_of_a_module_are_built_in_one_run_into_a_folder_and_one_under_its_own_name() {
+        let last = |recipes: &[&Recipe]| {
+            let arguments = arguments(recipes, Path::new("/out")).unwrap();
+            let output = arguments.iter().position(|argument| argument == "-o").unwrap();
+            arguments[output + 1..].to_vec()
+        };
+        assert_eq!(last(&[&ETCD_SERVER]), ["/out/etcd", "go.etcd.io/etcd/server/v3"]);
+        assert_eq!(last(&[&CTR, &CONTAINERD])[0], "/out");
+        for recipe in [&KUBELET, &KUBE_SCHEDULER, &CONTAINERD, &RUNC_SHIM, &CTR, &CNI_PTP, &CNI_HOST_LOCAL] {
+            assert!(recipe.package.ends_with(&format!("/{}", recipe.binary)), "go names it {}", recipe.binary);
         }
     }
 

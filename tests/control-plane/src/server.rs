@@ -2,16 +2,18 @@
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::Child;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::{Error, Result, tail};
 use crate::guard::Guard;
+use crate::namespaces::{NSENTER, Namespaces, first_child};
+use crate::path::search_path;
 use crate::sign::Sign;
 
 /// How long a server may take to become ready. It takes about five seconds on an idle machine; a loaded one with two
@@ -40,6 +42,10 @@ pub(crate) struct Launch {
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<OsString>,
     pub(crate) log: PathBuf,
+    /// Beside PATH, which is all that a server inherits.
+    pub(crate) environment: Vec<(&'static str, OsString)>,
+    /// Where it runs; `None` is where we are.
+    pub(crate) inside: Option<Namespaces>,
 }
 
 /// A running server.
@@ -47,23 +53,42 @@ pub(crate) struct Launch {
 pub(crate) struct Server {
     name: &'static str,
     child: Child,
+    inside: bool,
     log: PathBuf,
     /// Where the log of this run begins: a restarted server writes on in the same file.
     log_start: u64,
 }
 
 impl Launch {
+    /// One that runs where we are, with no environment of its own.
+    pub(crate) fn new(name: &'static str, program: &Path, arguments: Vec<OsString>, log: PathBuf) -> Self {
+        Self { name, program: program.to_owned(), arguments, log, environment: Vec::new(), inside: None }
+    }
+
+    /// The same in the namespaces of a node, if there is one.
+    pub(crate) fn inside(self, namespaces: Option<Namespaces>) -> Self {
+        Self { inside: namespaces, ..self }
+    }
+
     pub(crate) fn start(&self, guard: &Guard) -> Result<Server> {
         let failed = |error| Error::file("write", &self.log, error);
         let log = OpenOptions::new().create(true).append(true).open(&self.log).map_err(failed)?;
         let log_start = log.metadata().map_err(failed)?.len();
-        let mut command = guard.command(self.name, &self.program);
+        let mut command = match self.inside {
+            None => guard.command(self.name, &self.program),
+            Some(namespaces) => {
+                let mut command = guard.command(self.name, Path::new(NSENTER));
+                command.args(namespaces.arguments()).arg(&self.program);
+                command
+            }
+        };
         // Without the user's environment: etcd takes settings from it, and both would use a proxy from it.
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env_clear().env("PATH", search_path()).envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(&self.arguments).current_dir(guard.folder());
         command.stdout(log.try_clone().map_err(failed)?).stderr(log);
         let child = command.spawn().map_err(|source| Error::Start { program: self.program.clone(), source })?;
-        Ok(Server { name: self.name, child, log: self.log.clone(), log_start })
+        let inside = self.inside.is_some();
+        Ok(Server { name: self.name, child, inside, log: self.log.clone(), log_start })
     }
 }
 
@@ -93,18 +118,30 @@ impl Server {
     pub(crate) async fn stop(mut self, guard: &Guard, how: Stop) -> Result<ExitStatus> {
         let cannot_wait = |source| Error::Start { program: self.name.into(), source };
         if how == Stop::Gracefully {
-            let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-            // No pid and no such process both mean that it has ended, which is what is wanted.
-            let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
+            self.send(Signal::TERM);
             if let Ok(status) = timeout(STOP_LIMIT, self.child.wait()).await {
                 guard.forget(self.name);
                 return status.map_err(cannot_wait);
             }
         }
-        let _ = self.child.start_kill();
+        self.send(Signal::KILL);
         let status = self.child.wait().await.map_err(cannot_wait)?;
         guard.forget(self.name);
         Ok(status)
+    }
+
+    fn send(&self, signal: Signal) {
+        let Some(child) = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) else {
+            // It has ended, which is what is wanted.
+            return;
+        };
+        // nsenter passes no signal on to the server, its child, and ends as that one does.
+        let server = if self.inside { first_child(child) } else { None };
+        let _ = match (self.inside, server) {
+            (_, Some(server)) => kill_process(server, signal),
+            (true, None) => kill_process_group(child, signal),
+            (false, None) => kill_process(child, signal),
+        };
     }
 
     fn output(&self) -> String {
@@ -124,8 +161,7 @@ mod tests {
 
     fn launch(guard: &Guard, script: &str) -> Launch {
         let arguments = ["-c", script, "sh"].map(OsString::from).to_vec();
-        let mut launch =
-            Launch { name: "server", program: "/bin/sh".into(), arguments, log: guard.folder().join("server.log") };
+        let mut launch = Launch::new("server", Path::new("/bin/sh"), arguments, guard.folder().join("server.log"));
         launch.arguments.push(guard.folder().into());
         launch
     }

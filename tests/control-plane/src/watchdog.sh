@@ -43,6 +43,25 @@ for file in "$ending"/pids/*; do
     [ -f "$file" ] && read -r pid <"$file" && is_ours "$pid" && kill -s KILL -- "-$pid" && killed=yes
 done
 
+# Control groups are no files: only empty ones can be removed, from the innermost outwards, and they are busy until
+# the last of their processes is gone.
+remove_groups() {
+    left=
+    while read -r group; do
+        [ -d "$group" ] || continue
+        find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
+        [ ! -d "$group" ] || left=yes
+    done <"$ending/cgroups"
+    [ -z "$left" ]
+}
+if [ -f "$ending/cgroups" ]; then
+    tries=0
+    until remove_groups || [ "$tries" -ge 100 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+fi
+
 remove() {
     rm -rf "$ending" "$folder"
     [ ! -e "$ending" ] && [ ! -e "$folder" ]

@@ -176,7 +176,7 @@ async fn the_audit_log_holds_what_a_get_has_read_and_what_a_patch_has_changed() 
 
 #[tokio::test]
 async fn with_controllers_a_namespace_goes_and_a_deployment_without_replicas_becomes_available() {
-    let plane = ControlPlane::start(Options { controllers: true, keep_logs: None }).await.unwrap();
+    let plane = ControlPlane::start(Options { controllers: true, ..Options::default() }).await.unwrap();
     succeed(&plane, &["create", "namespace", "games"]).await;
     succeed(&plane, &["create", "configmap", "content", "-n", "games"]).await;
     succeed(&plane, &["create", "deployment", "idle", "--image=none", "--replicas=0"]).await;
@@ -206,7 +206,7 @@ async fn inside_a_shared_plane() {
     assert!(!plane.settled_audit(Position::default()).await.unwrap().is_empty());
     let error = plane.restart_api_server(Stop::Kill).await.unwrap_err().to_string();
     assert!(error.contains("belongs to another process"), "{error}");
-    let wanted = Options { controllers: true, keep_logs: None };
+    let wanted = Options { controllers: true, ..Options::default() };
     assert!(ControlPlane::attach_or_start(wanted).await.unwrap_err().to_string().contains("--controllers"));
 
     let again = ControlPlane::attach_or_start(Options::default()).await.unwrap();
@@ -223,4 +223,34 @@ async fn a_shared_plane_serves_another_process_and_outlives_what_that_one_drops(
     command.args(["--ignored", "--exact", "serving::inside_a_shared_plane", "--nocapture"]);
     let (done, text) = finish(command.output().await.unwrap());
     assert!(done && text.contains("1 passed"), "{text}");
+}
+
+#[tokio::test]
+async fn the_cluster_of_somebody_else_is_used_with_its_own_kubeconfig_and_left_as_it_is() {
+    let theirs = ControlPlane::start(Options::default()).await.unwrap();
+    let cluster = ControlPlane::attach_foreign(theirs.admin_kubeconfig()).await.unwrap();
+    assert!(cluster.is_foreign() && !theirs.is_foreign());
+    assert_eq!(cluster.server_url(), theirs.server_url());
+    assert_ne!(cluster.admin_kubeconfig(), theirs.admin_kubeconfig());
+    succeed(&cluster, &["create", "serviceaccount", "operator"]).await;
+    let (done, text) = finish(cluster.helm().args(["list", "--all-namespaces"]).output().await.unwrap());
+    assert!(done, "{text}");
+    let kubeconfig = cluster.service_account_kubeconfig("default", "operator").await.unwrap();
+    let (done, text) =
+        kubectl_as(&cluster, &kubeconfig, &["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"]).await;
+    assert_eq!((done, text.as_str()), (true, "system:serviceaccount:default:operator"));
+
+    assert!(cluster.node().is_none());
+    let error = cluster.audit().entries(Position::default()).unwrap_err().to_string();
+    assert!(error.contains("the audit log is not there: this is the cluster of KUBECONFIG"), "{error}");
+    assert!(cluster.settled_audit(Position::default()).await.is_err());
+    assert!(cluster.restart_api_server(Stop::Kill).await.is_err());
+
+    let folder = cluster.folder().to_owned();
+    cluster.stop().await.unwrap();
+    assert!(!folder.exists());
+    succeed(&theirs, &["get", "serviceaccount", "operator"]).await;
+    theirs.stop().await.unwrap();
+    let error = ControlPlane::attach_foreign("/nonexistent").await.unwrap_err().to_string();
+    assert!(error.contains("GAAP_TEST_CLUSTER asks for the cluster of KUBECONFIG"), "{error}");
 }
