@@ -21,6 +21,7 @@ LEASE_RULES = [
     },
 ]
 LEASE_ROLE = "edge-leader-election"
+OWN_POD_ROLE = "edge-own-pod"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 # Every value set away from its default at once: whatever goes wrong only in company goes wrong here.
@@ -65,8 +66,9 @@ def container(objects):
 
 
 def watching(objects, kind):
-    """Roles or bindings for the resources, not for the Lease."""
-    return [each for each in of_kind(objects, kind) if each["metadata"]["name"] != LEASE_ROLE]
+    """Roles or bindings for the resources, not for the Lease or the operator's own pod."""
+    others = (LEASE_ROLE, OWN_POD_ROLE)
+    return [each for each in of_kind(objects, kind) if each["metadata"]["name"] not in others]
 
 
 def spec_of(objects, kind):
@@ -135,6 +137,19 @@ class Permissions(unittest.TestCase):
                 for binding in bindings:
                     subject = {"kind": "ServiceAccount", "name": account, "namespace": "operators"}
                     self.assertEqual(binding["subjects"], [subject])
+
+    def test_events_on_the_operators_own_pod_are_granted_where_no_other_role_does_it(self):
+        for values, expected in (
+            ({}, []),
+            ({"watchNamespaces": ["games"]}, [("operators", [RULES[2]])]),
+            ({"watchNamespaces": ["games", "operators"]}, []),
+        ):
+            with self.subTest(values=values):
+                objects = render(values=values)
+                roles = [each for each in of_kind(objects, "Role") if each["metadata"]["name"] == OWN_POD_ROLE]
+                self.assertEqual([(each["metadata"]["namespace"], each["rules"]) for each in roles], expected)
+                names = {each["valueFrom"]["fieldRef"]["fieldPath"] for each in container(objects)["env"][:3]}
+                self.assertEqual(names, {"metadata.name", "metadata.namespace", "metadata.uid"})
 
     def test_the_lease_is_granted_by_name_in_the_releases_namespace_only(self):
         for values in ({}, {"watchNamespaces": ["games", "operators"]}):

@@ -1,0 +1,107 @@
+//! The leader's pod ends in every way there is, with a request to destroy in flight.
+
+use std::time::Duration;
+
+use control_plane::Stop;
+use gaap_simulator::{Fault, Kind, Phase};
+use rustix::process::Signal;
+
+use crate::cloud::PROXY;
+use crate::install::{Install, PATIENCE};
+use crate::patience::until;
+
+/// Longer than the lease by a retry period, and by what a loaded machine takes to notice.
+const ONE_LEASE: Duration = Duration::from_secs(15 + 4);
+
+/// The leader has sent a request for [`PROXY`] and waits for an answer that takes longer than its deadline.
+async fn in_flight(name: &str, phase: Phase) -> Option<Install> {
+    let install = Install::ready(name, 4).await?;
+    install.node()?;
+    install.create(1..=1).await;
+    install.available().await;
+    let hang = Fault::new(Kind::Hang).on("DestroyProxies").for_id(PROXY).with(|with| with.phase = Some(phase));
+    let hang = install.cloud.fault(hang).await;
+    install.delete(&["edge-1"]).await;
+    install.cloud.fault_hits(hang).await;
+    Some(install)
+}
+
+async fn ends_well(install: Install) {
+    install.gone("edge-1").await;
+    install.destroyed_once(1..=1).await;
+    install.all_ready(2).await;
+    install.finish().await;
+}
+
+fn took(what: &str, time: Duration) {
+    eprintln!("hand-over in pods after {what}: {:.1} s", time.as_secs_f64());
+}
+
+#[tokio::test]
+async fn a_deleted_leader_pod_hands_over_at_once() {
+    let Some(install) = in_flight("pod-deleted", Phase::After).await else { return };
+    let leader = install.leader().await;
+    install.keep_logs().await;
+    install.kubectl(&["delete", "pod", &leader, "--wait=false"]).await;
+    let time = install.succeeded(&leader).await;
+    took("kubectl delete pod", time);
+    // The kubelet passes SIGTERM on when it hears of the deletion; from then on it is 2 s.
+    assert!(time < Duration::from_secs(5), "{time:?}");
+    ends_well(install).await;
+}
+
+#[tokio::test]
+async fn a_killed_leader_is_replaced_within_one_lease() {
+    let Some(install) = in_flight("killed", Phase::After).await else { return };
+    let leader = install.leader().await;
+    install.keep_logs().await;
+    install.signal(&leader, Signal::KILL).await;
+    let time = install.succeeded(&leader).await;
+    took("kill -9 in the container", time);
+    assert!(time < ONE_LEASE, "{time:?}");
+    ends_well(install).await;
+}
+
+#[tokio::test]
+async fn a_leader_that_was_stopped_past_its_lease_ends_and_stands_by_when_it_goes_on() {
+    let Some(install) = in_flight("stopped", Phase::Before).await else { return };
+    let leader = install.leader().await;
+    install.keep_logs().await;
+    let before = install.pod(&leader).await.unwrap().restarts;
+    install.signal(&leader, Signal::STOP).await;
+    let time = install.succeeded(&leader).await;
+    took("SIGSTOP", time);
+    assert!(time < ONE_LEASE, "{time:?}");
+    install.gone("edge-1").await;
+    install.signal(&leader, Signal::CONT).await;
+    until("the restart of the one that was stopped", PATIENCE, async || {
+        let pod = install.pod(&leader).await.ok_or("the pod is gone")?;
+        if pod.restarts > before && pod.ready && pod.last_exit == Some(1) { Ok(()) } else { Err(format!("{pod:?}")) }
+    })
+    .await;
+    assert_ne!(install.leader().await, leader);
+    ends_well(install).await;
+}
+
+#[tokio::test]
+async fn a_restart_of_the_kubelet_disturbs_no_deletion() {
+    let Some(install) = in_flight("kubelet", Phase::After).await else { return };
+    let leader = install.leader().await;
+    install.bed.plane.node().unwrap().restart_kubelet(Stop::Kill).await.unwrap();
+    install.gone("edge-1").await;
+    assert_eq!(install.leader().await, leader, "the pods went on");
+    assert!(install.pods().await.iter().all(|pod| pod.restarts == 0));
+    ends_well(install).await;
+}
+
+#[tokio::test]
+async fn a_deleted_lease_is_made_again_by_its_holder() {
+    let Some(install) = Install::ready("lease", 4).await else { return };
+    let leader = install.leader().await;
+    install.kubectl(&["delete", "lease", "gaap-operator"]).await;
+    assert_eq!(install.leader().await, leader);
+    install.create(1..=1).await;
+    install.available().await;
+    install.delete(&["edge-1"]).await;
+    ends_well(install).await;
+}

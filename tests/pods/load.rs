@@ -1,0 +1,54 @@
+//! The limits of the chart hold.
+
+use std::time::Instant;
+
+use control_plane::node::resident_memory;
+use futures::StreamExt;
+use kube::api::PostParams;
+use serde_json::json;
+
+use crate::install::{Install, PATIENCE, proxy};
+use crate::patience::until;
+
+const RESOURCES: u32 = 10_000;
+
+#[tokio::test]
+async fn ten_thousand_resources_fit_into_the_default_memory_limit() {
+    let Some(install) = Install::ready("load", RESOURCES).await else { return };
+    let Some(node) = install.node() else { return };
+    let memory = async || {
+        let mut all = Vec::new();
+        for pod in install.pods().await {
+            let pid = node.container_pid(&install.namespace, &pod.name, "operator").await.unwrap();
+            all.push(resident_memory(pid).unwrap() / 1_000_000);
+        }
+        all
+    };
+    eprintln!("memory of the pods with 0 resources: {:?} MB", memory().await);
+    let begun = Instant::now();
+    let api = install.resources();
+    futures::stream::iter(1..=RESOURCES)
+        .for_each_concurrent(32, async |number| {
+            let object = json!({"apiVersion": "gaap-operator.io/v1alpha1", "kind": "GaapProxy",
+                "metadata": {"name": format!("edge-{number}")}, "spec": {"proxyId": proxy(number)}});
+            api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+        })
+        .await;
+    let path = format!("/api/v1/namespaces/{}/pods", install.namespace);
+    until("every resource to be seen in the cloud", PATIENCE * 2, async || {
+        let leader = install.leader().await;
+        let metrics = install.bed.kubectl(&["get", "--raw", &format!("{path}/{leader}:8080/proxy/metrics")]).await;
+        let running = metrics.lines().find_map(|line| line.strip_prefix("gaap_proxies{state=\"RUNNING\"} "));
+        if running == Some(&RESOURCES.to_string()) { Ok(()) } else { Err(format!("{running:?}")) }
+    })
+    .await;
+    eprintln!(
+        "memory of the pods with {RESOURCES} resources: {:?} MB; all were mirrored {} s after the first was made",
+        memory().await,
+        begun.elapsed().as_secs()
+    );
+    let pods = install.pods().await;
+    assert!(pods.iter().all(|pod| pod.restarts == 0 && pod.ready), "{pods:?}");
+    // The resources go with the namespace; their proxies live, since nobody is there to destroy them.
+    install.finish().await;
+}

@@ -1,0 +1,42 @@
+//! New versions in the middle of many deletions.
+
+use crate::bed::PREVIOUS_CHART;
+use crate::install::{Install, RELEASE};
+use gaap_simulator::{DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY};
+
+async fn all_gone(install: &Install) {
+    install.kubectl(&["wait", "--for=delete", "gaapproxies", "--all", "--timeout=120s"]).await;
+}
+
+#[tokio::test]
+async fn a_rolling_update_and_a_rollback_in_the_middle_of_fifty_deletions_lose_nothing() {
+    let Some(install) = Install::ready("rollout", 50).await else { return };
+    install.create(1..=50).await;
+    install.available().await;
+    install.keep_logs().await;
+    install.kubectl(&["delete", "gaap", "--all", "--wait=false"]).await;
+    install.helm_install(&["--set", "podAnnotations.round=two", "--wait"]).await;
+    install.keep_logs().await;
+    install.helm(&["rollback", RELEASE, "1", "--wait"]).await;
+    all_gone(&install).await;
+    install.all_ready(2).await;
+    install.destroyed_once(1..=50).await;
+    install.finish().await;
+}
+
+#[tokio::test]
+async fn an_upgrade_from_the_previous_chart_goes_on_with_its_deletions() {
+    let Some(install) = Install::bare("upgrade", 12).await else { return };
+    install.make_secret(DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY).await;
+    install.helm_install_chart(PREVIOUS_CHART, &["--wait"]).await;
+    assert_eq!(install.pods().await.len(), 1, "the previous chart has one replica");
+    install.create(1..=12).await;
+    install.available().await;
+    install.keep_logs().await;
+    install.kubectl(&["delete", "gaap", "--all", "--wait=false"]).await;
+    install.helm_install(&["--wait"]).await;
+    all_gone(&install).await;
+    install.all_ready(2).await;
+    install.destroyed_once(1..=12).await;
+    install.finish().await;
+}
