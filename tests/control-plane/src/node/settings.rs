@@ -258,3 +258,25 @@ pub(crate) fn proxy(places: &NodePlaces<'_>, binaries: &NodeBinaries, namespaces
     launch.environment.extend(binaries.nft.library_path().map(|path| ("LD_LIBRARY_PATH", path)));
     launch
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn the_kubelet_is_started_again_only_after_it_was_ready_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let ready = folder.path().join("ready");
+        let run = |program: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", KUBELET]).arg(&ready).args(["sh", "-c", program]).current_dir(folder.path());
+            command.status().unwrap().code()
+        };
+        assert_eq!(run("echo >>runs; exit 3"), Some(3));
+        assert_eq!(std::fs::read_to_string(folder.path().join("runs")).unwrap().lines().count(), 1);
+        std::fs::write(&ready, "").unwrap();
+        assert_eq!(run("echo >>runs; [ $(wc -l <runs) -lt 4 ] || rm ready; exit 5"), Some(5));
+        assert_eq!(std::fs::read_to_string(folder.path().join("runs")).unwrap().lines().count(), 4);
+    }
+}
