@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use crate::cgroups;
 use crate::debian::{NFT, Packaged, RUNC};
 use crate::namespaces::NSENTER;
+use crate::node::settings::HIDDEN;
 use crate::path::{on_path, search_path};
 use crate::random;
 
@@ -98,7 +99,12 @@ fn offers(hierarchy: &Path, controller: &str) -> bool {
 /// Rights cannot be told from a list: containers and security modules refuse some of this to root as well, and not
 /// every file system can be below an overlay, which the images of containers are.
 fn trial() -> Result<(), String> {
-    let folder = std::env::temp_dir().join(unique()?);
+    let temporary = std::env::temp_dir();
+    let real = std::fs::canonicalize(&temporary).unwrap_or(temporary);
+    if HIDDEN.iter().any(|hidden| real.starts_with(hidden)) {
+        return Err(format!("a node cannot work in {}, where it has folders of its own: set TMPDIR", real.display()));
+    }
+    let folder = real.join(unique()?);
     std::fs::create_dir(&folder).map_err(|error| format!("a node needs room in {}: {error}", folder.display()))?;
     let mut command = Command::new("unshare");
     command.args([

@@ -29,6 +29,9 @@ pub(crate) const SERVICES: &str = "10.96.0.0/24";
 /// The API server as pods know it.
 pub(crate) const API_SERVICE: (Ipv4Addr, u16) = (Ipv4Addr::new(10, 96, 0, 1), 443);
 
+/// Where a node has folders of its own, so that what is there outside is not what is there inside.
+pub(crate) const HIDDEN: [&str; 3] = ["/run", "/var/lib", "/var/log"];
+
 const PODS: &str = "10.244.0.0/24";
 
 const INIT: &str = include_str!("init.sh");
