@@ -6,13 +6,20 @@ use std::process::{Command, Stdio};
 use crate::cgroups;
 use crate::debian::{NFT, Packaged, RUNC};
 use crate::namespaces::NSENTER;
+use crate::node::settings::HIDDEN;
 use crate::path::{on_path, search_path};
+use crate::random;
 
 /// With this set to 1 a test that needs a node fails where there can be none.
 pub const REQUIRED: &str = "REQUIRE_NODE";
 
-/// Makes a first process as a node has it, and its network; it ends at once.
-const TRIAL: &str = "mount -t proc proc /proc && mount -t tmpfs tmpfs /run && ip link add gaap0 type bridge";
+/// A first process with the mounts and the network of a node, `$0` being a folder for what is written; it ends at once.
+const TRIAL: &str = r#"set -e
+mount -t proc proc /proc
+mount -t tmpfs tmpfs /run
+ip link add gaap0 type bridge
+mkdir "$0/written" "$0/work"
+mount -t overlay -o "lowerdir=/var/lib,upperdir=$0/written,workdir=$0/work" overlay /var/lib"#;
 
 /// Whether a node can run here; the error says in one sentence why not.
 ///
@@ -69,7 +76,7 @@ fn control_groups() -> Result<(), String> {
     }
     // Read-only in most containers.
     for hierarchy in hierarchies {
-        let trial = hierarchy.join(format!("gaap-trial-{}", std::process::id()));
+        let trial = hierarchy.join(unique()?);
         let made = std::fs::create_dir(&trial).and_then(|()| std::fs::remove_dir(&trial));
         made.map_err(|error| {
             format!("a node needs control groups of its own: cannot make {}: {error}", trial.display())
@@ -89,8 +96,16 @@ fn offers(hierarchy: &Path, controller: &str) -> bool {
     }
 }
 
-/// Rights cannot be told from a list: containers and security modules refuse some of this to root as well.
+/// Rights cannot be told from a list: containers and security modules refuse some of this to root as well, and not
+/// every file system can be below an overlay, which the images of containers are.
 fn trial() -> Result<(), String> {
+    let temporary = std::env::temp_dir();
+    let real = std::fs::canonicalize(&temporary).unwrap_or(temporary);
+    if HIDDEN.iter().any(|hidden| real.starts_with(hidden)) {
+        return Err(format!("a node cannot work in {}, where it has folders of its own: set TMPDIR", real.display()));
+    }
+    let folder = real.join(unique()?);
+    std::fs::create_dir(&folder).map_err(|error| format!("a node needs room in {}: {error}", folder.display()))?;
     let mut command = Command::new("unshare");
     command.args([
         "--mount",
@@ -104,14 +119,22 @@ fn trial() -> Result<(), String> {
         "-c",
         TRIAL,
     ]);
-    command.env("PATH", search_path()).stdin(Stdio::null());
-    let output = command.output().map_err(|error| format!("a node needs unshare, which cannot be started: {error}"))?;
+    command.arg(&folder).env("PATH", search_path()).stdin(Stdio::null());
+    let output = command.output();
+    // What stays is an empty folder of a machine that has other troubles.
+    let _ = std::fs::remove_dir_all(&folder);
+    let output = output.map_err(|error| format!("a node needs unshare, which cannot be started: {error}"))?;
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.lines().next_back().unwrap_or_default();
-    Err(format!("a node needs namespaces of its own, which this machine refuses: {said}"))
+    let said = said.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    Err(format!("a node needs mounts and a network of its own, which this machine refuses: {said}"))
+}
+
+/// Several tests of one process may ask at once.
+fn unique() -> Result<String, String> {
+    random::hexadecimal::<4>().map(|letters| format!("gaap-trial-{letters}")).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

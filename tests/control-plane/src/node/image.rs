@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -37,6 +38,21 @@ impl Image {
     pub fn file(mut self, source: impl Into<PathBuf>, target: &str) -> Self {
         self.files.push((source.into(), target.trim_start_matches('/').to_owned()));
         self
+    }
+
+    /// Also the program `source`, at the absolute path `target` of the image, and with it the shared libraries that it
+    /// is linked to, each at the path that it has here. A static program has none.
+    ///
+    /// # Errors
+    /// When `ldd` is not there.
+    pub fn program(self, source: &Path, target: &str) -> Result<Self> {
+        let output = Command::new("ldd").arg(source).stdin(Stdio::null()).output();
+        let output = output.map_err(|source| Error::Start { program: "ldd".into(), source })?;
+        // It fails for a static program, whose text then names no path.
+        let text = if output.status.success() { output.stdout } else { Vec::new() };
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let libraries = text.lines().filter_map(library);
+        Ok(libraries.fold(self.file(source, target), |image, library| image.file(library, library)))
     }
 
     /// What a container runs when its pod does not say.
@@ -118,6 +134,12 @@ impl Image {
     }
 }
 
+/// The path in a line of ldd: `libc.so.6 => /lib/libc.so.6 (0x1)`, or of the loader, `/lib/ld-linux.so.2 (0x1)`.
+fn library(line: &str) -> Option<&str> {
+    let file = line.split_once("=>").map_or(line, |(_, file)| file);
+    file.split_whitespace().next().filter(|path| path.starts_with('/'))
+}
+
 /// Without times and owners of this machine, so that the same files make the same image.
 fn header(kind: EntryType, mode: u32, size: u64) -> Header {
     let mut header = Header::new_gnu();
@@ -142,6 +164,14 @@ fn architecture() -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn libraries_and_the_loader_are_found_and_what_the_kernel_gives_is_not_looked_for() {
+        let text = "\tlinux-vdso.so.1 (0x00007ffc)\n\tlibc.so.6 => /lib/x/libc.so.6 (0x00007f)\n\
+            \t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n\tlibmissing.so => not found\n";
+        let found: Vec<&str> = text.lines().filter_map(library).collect();
+        assert_eq!(found, ["/lib/x/libc.so.6", "/lib64/ld-linux-x86-64.so.2"]);
+    }
 
     #[test]
     fn the_same_files_make_the_same_image_whose_layer_has_the_digest_that_its_settings_name() {

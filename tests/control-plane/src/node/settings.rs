@@ -29,6 +29,9 @@ pub(crate) const SERVICES: &str = "10.96.0.0/24";
 /// The API server as pods know it.
 pub(crate) const API_SERVICE: (Ipv4Addr, u16) = (Ipv4Addr::new(10, 96, 0, 1), 443);
 
+/// Where a node has folders of its own, so that what is there outside is not what is there inside.
+pub(crate) const HIDDEN: [&str; 3] = ["/run", "/var/lib", "/var/log"];
+
 const PODS: &str = "10.244.0.0/24";
 
 const INIT: &str = include_str!("init.sh");
@@ -257,4 +260,26 @@ pub(crate) fn proxy(places: &NodePlaces<'_>, binaries: &NodeBinaries, namespaces
     launch.environment.push(("PATH", path));
     launch.environment.extend(binaries.nft.library_path().map(|path| ("LD_LIBRARY_PATH", path)));
     launch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn the_kubelet_is_started_again_only_after_it_was_ready_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let ready = folder.path().join("ready");
+        let run = |program: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", KUBELET]).arg(&ready).args(["sh", "-c", program]).current_dir(folder.path());
+            command.status().unwrap().code()
+        };
+        assert_eq!(run("echo >>runs; exit 3"), Some(3));
+        assert_eq!(std::fs::read_to_string(folder.path().join("runs")).unwrap().lines().count(), 1);
+        std::fs::write(&ready, "").unwrap();
+        assert_eq!(run("echo >>runs; [ $(wc -l <runs) -lt 4 ] || rm ready; exit 5"), Some(5));
+        assert_eq!(std::fs::read_to_string(folder.path().join("runs")).unwrap().lines().count(), 4);
+    }
 }

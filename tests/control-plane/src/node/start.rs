@@ -14,7 +14,7 @@ use crate::guard::Guard;
 use crate::namespaces::Namespaces;
 use crate::node::binaries::NodeBinaries;
 use crate::node::image::{Image, PAUSE_IMAGE};
-use crate::node::settings::{self, API_PORT, API_SERVICE, NAME, NodePlaces};
+use crate::node::settings::{self, API_PORT, API_SERVICE, HIDDEN, NAME, NodePlaces};
 use crate::node::{NodeDescription, availability};
 use crate::server::{Server, Stop};
 use crate::sign::{Accepts, Answers, Sign};
@@ -107,7 +107,7 @@ impl NodeServers {
 fn visible_inside(places: &NodePlaces<'_>) -> Result<()> {
     for path in [&places.plane.folder, &places.plane.logs] {
         let real = std::fs::canonicalize(path).map_err(|error| Error::file("find", path, error))?;
-        if ["/run", "/var/lib", "/var/log"].iter().any(|hidden| real.starts_with(hidden)) {
+        if HIDDEN.iter().any(|hidden| real.starts_with(hidden)) {
             return Err(Error::Hidden { folder: real });
         }
     }

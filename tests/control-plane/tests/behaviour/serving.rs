@@ -226,6 +226,14 @@ async fn a_shared_plane_serves_another_process_and_outlives_what_that_one_drops(
 }
 
 #[tokio::test]
+#[ignore = "is run by the test below, with GAAP_TEST_CLUSTER set"]
+async fn inside_the_cluster_of_somebody_else() {
+    let cluster = ControlPlane::attach_or_start(Options::default()).await.unwrap();
+    assert!(cluster.is_foreign());
+    succeed(&cluster, &["get", "serviceaccount", "operator"]).await;
+}
+
+#[tokio::test]
 async fn the_cluster_of_somebody_else_is_used_with_its_own_kubeconfig_and_left_as_it_is() {
     let theirs = ControlPlane::start(Options::default()).await.unwrap();
     let cluster = ControlPlane::attach_foreign(theirs.admin_kubeconfig()).await.unwrap();
@@ -249,6 +257,11 @@ async fn the_cluster_of_somebody_else_is_used_with_its_own_kubeconfig_and_left_a
     let folder = cluster.folder().to_owned();
     cluster.stop().await.unwrap();
     assert!(!folder.exists());
+    let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", "serving::inside_the_cluster_of_somebody_else", "--nocapture"]);
+    command.env("GAAP_TEST_CLUSTER", "kubeconfig").env("KUBECONFIG", theirs.admin_kubeconfig());
+    let (done, text) = finish(command.output().await.unwrap());
+    assert!(done && text.contains("1 passed"), "{text}");
     succeed(&theirs, &["get", "serviceaccount", "operator"]).await;
     theirs.stop().await.unwrap();
     let error = ControlPlane::attach_foreign("/nonexistent").await.unwrap_err().to_string();

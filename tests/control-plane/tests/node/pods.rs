@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use control_plane::node::{resident_memory, wanted};
-use control_plane::{ControlPlane, Options, Position, Stop};
+use control_plane::{ControlPlane, Image, Options, Position, Stop};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -52,6 +52,19 @@ async fn a_pod_under_the_restricted_standard_runs_from_an_imported_image() {
     }
     let memory = resident_memory(pid).unwrap();
     assert!((100_000..100_000_000).contains(&memory), "{memory}");
+
+    // A program with shared libraries, as those of this workspace are.
+    let archive = plane.folder().join("program.tar");
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_gaap-control-plane"));
+    let image = Image::new("localhost/program:1").program(program, "/program").unwrap();
+    image.entrypoint(&["/program"]).write(&archive).unwrap();
+    node(&plane).import_image(&archive).await.unwrap();
+    let mut version = once(pod("version", &["--version"]));
+    version["spec"]["containers"][0]["image"] = json!("localhost/program:1");
+    apply(&plane, &version).await;
+    until_it_prints(&plane, &["get", "pod", "version", "-o", "jsonpath={.status.phase}"], "Succeeded").await;
+    let printed = kubectl(&plane, &["logs", "version"]).await;
+    assert!(printed.trim().ends_with(env!("CARGO_PKG_VERSION")), "{printed}");
 
     let refused = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "open"},
         "spec": {"containers": [{"name": "probe", "image": PROBE}]}});
