@@ -21,6 +21,7 @@ LEASE_RULES = [
     },
 ]
 LEASE_ROLE = "edge-leader-election"
+OWN_POD_ROLE = "edge-own-pod"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 # Every value set away from its default at once: whatever goes wrong only in company goes wrong here.
@@ -65,8 +66,8 @@ def container(objects):
 
 
 def watching(objects, kind):
-    """Roles or bindings for the resources, not for the Lease."""
-    return [each for each in of_kind(objects, kind) if each["metadata"]["name"] != LEASE_ROLE]
+    """Roles or bindings for the resources, not for the Lease and the operator's own pod."""
+    return [each for each in of_kind(objects, kind) if each["metadata"]["name"] not in (LEASE_ROLE, OWN_POD_ROLE)]
 
 
 def spec_of(objects, kind):
@@ -231,7 +232,20 @@ class Pod(unittest.TestCase):
         self.assertNotIn("volumes", pod(objects))
         self.assertNotIn("volumeMounts", container(objects))
         self.assertFalse([each for each in container(objects)["args"] if "credentials" in each])
-        self.assertEqual(container(objects)["env"], values["extraEnv"])
+        self.assertEqual(container(objects)["env"][3:], values["extraEnv"])
+
+    def test_the_operator_knows_its_own_pod_and_may_tell_events_of_it(self):
+        known = {each["name"]: each["valueFrom"]["fieldRef"]["fieldPath"] for each in container(render())["env"]}
+        fields = {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace", "POD_UID": "metadata.uid"}
+        self.assertEqual(known, fields)
+        for namespaces, needed in (([], False), (["operators", "games"], False), (["games"], True)):
+            objects = render(values={"watchNamespaces": namespaces})
+            roles = [each for each in of_kind(objects, "Role") if each["metadata"]["name"] == OWN_POD_ROLE]
+            self.assertEqual(bool(roles), needed, namespaces)
+            for role in roles:
+                self.assertEqual(role["metadata"]["namespace"], "operators")
+                rule = {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]}
+                self.assertEqual(role["rules"], [rule])
 
     def test_the_cloud_settings_become_flags(self):
         objects = render(values=EVERYTHING)

@@ -38,10 +38,17 @@ flags, the environment, the volumes and the limits of the operator, so there is 
 {{- define "gaap-operator.containerFields" -}}
 image: {{ include "gaap-operator.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
-{{- with .Values.extraEnv }}
 env:
+  # Which pod this is, so that the operator can tell in events on it what keeps it from working.
+  - name: POD_NAME
+    valueFrom: {fieldRef: {fieldPath: metadata.name}}
+  - name: POD_NAMESPACE
+    valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+  - name: POD_UID
+    valueFrom: {fieldRef: {fieldPath: metadata.uid}}
+  {{- with .Values.extraEnv }}
   {{- toYaml . | nindent 2 }}
-{{- end }}
+  {{- end }}
 {{- with .Values.resources }}
 resources:
   {{- toYaml . | nindent 2 }}
