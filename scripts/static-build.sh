@@ -6,7 +6,7 @@
 # Used by scripts/image.sh and by deploy/Dockerfile, so that both make the same program.
 #
 # Why static glibc and not musl: the tests run a glibc build, and so the image has the same allocator and the same C
-# library. Names are resolved without shared libraries: since 2.34 glibc has files and DNS built in.
+# library. Names are resolved without shared libraries: since 2.34 glibc has files and DNS built in (tests/image).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -39,9 +39,14 @@ export CARGO_ENCODED_RUSTFLAGS
 # The same for the C and assembly of the TLS library.
 export CFLAGS="-ffile-prefix-map=$cargo_home=/cargo${CFLAGS:+ $CFLAGS}"
 
+# A program that can be loaded at any address carries a list of places to adjust; packed, it takes 0.6 MB less. glibc
+# reads it packed since 2.36. Not for other machines: their linker may not know it.
+link=()
+case $target in x86_64-*) link=(-C link-arg=-Wl,-z,pack-relative-relocs) ;; esac
+
 # With an explicit --target the flags hold for the programs only: macros and build scripts must stay dynamic.
 # One package at a time: built together they would share features, and the operator would depend on its neighbour.
 for package in "$@"; do
-    cargo build --locked --release --target "$target" --package "$package" --bin "$package" >&2
+    cargo rustc --locked --release --target "$target" --package "$package" --bin "$package" -- "${link[@]}" >&2
 done
 echo "${CARGO_TARGET_DIR:-target}/$target/release"

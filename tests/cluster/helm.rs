@@ -17,13 +17,22 @@ async fn uninstall_leaves_resources_and_definition_in_place_and_destroys_nothing
     world.create("edge", PROXY).await;
     world.available("edge").await;
 
-    let upgrade = ["--set", "credentials.existingSecret=gaap", "--set", "logFormat=json", "--set", "replicaCount=0"];
-    let said = cluster.helm(&[&["upgrade", RELEASE, CHART], place.as_slice(), &upgrade].concat()).await;
+    // To the two replicas of the default, and everything that is optional; no controller runs here that would make pods.
+    let upgrade = ["--set", "credentials.existingSecret=gaap", "--set", "logFormat=json"];
+    let optional = ["--reset-values", "--set", "networkPolicy.enabled=true"];
+    let said = cluster.helm(&[&["upgrade", RELEASE, CHART], place.as_slice(), &upgrade, &optional].concat()).await;
     assert!(said.contains("REVISION: 2"), "{said}");
     let deployment = cluster.kubectl(&["get", "deployment", RELEASE, "-n", SYSTEM, "-o", "json"]).await;
     let deployment: Value = serde_json::from_str(&deployment).unwrap();
     let arguments = deployment.pointer("/spec/template/spec/containers/0/args").unwrap().to_string();
-    assert!(arguments.contains("--log-format=json") && arguments.contains("--credentials-dir="), "{arguments}");
+    for flag in ["--log-format=json", "--credentials-dir=", "--leader-elect"] {
+        assert!(arguments.contains(flag), "{flag}: {arguments}");
+    }
+    assert_eq!(deployment["spec"]["replicas"], 2);
+    for kind in ["poddisruptionbudget", "networkpolicy"] {
+        assert!(cluster.kubectl(&["get", kind, RELEASE, "-n", SYSTEM]).await.contains(RELEASE));
+    }
+    pods_meet_the_restricted_level(&cluster, &deployment).await;
     world.create("second", "link-sim00002").await;
     world.available("second").await;
 
@@ -31,7 +40,8 @@ async fn uninstall_leaves_resources_and_definition_in_place_and_destroys_nothing
     world.operator().terminate().await;
     let said = cluster.helm(&[&["uninstall", RELEASE, "--wait"], place.as_slice()].concat()).await;
     assert!(said.contains("uninstalled"), "{said}");
-    let gone = cluster.kubectl(&["get", "deployment,serviceaccount,service", "-n", SYSTEM, "-o", "name"]).await;
+    let kinds = "deployment,serviceaccount,service,role,rolebinding,poddisruptionbudget,networkpolicy";
+    let gone = cluster.kubectl(&["get", kinds, "-n", SYSTEM, "-o", "name"]).await;
     assert!(!gone.contains(RELEASE), "{gone}");
     let roles = cluster.kubectl(&["get", "clusterrole,clusterrolebinding", "-o", "name"]).await;
     assert!(!roles.lines().any(|line| line.ends_with(&format!("/{RELEASE}"))), "{roles}");
@@ -52,6 +62,28 @@ async fn uninstall_leaves_resources_and_definition_in_place_and_destroys_nothing
     assert_eq!(world.accepted(PROXY), 1);
     world.available("second").await;
     world.finish().await;
+}
+
+/// The API server's own admission judges both pods, that of the operator and that of `helm test`. No kubelet is needed for
+/// that, nor anything that would make the pods.
+async fn pods_meet_the_restricted_level(cluster: &Cluster, deployment: &Value) {
+    let enforced = "pod-security.kubernetes.io/enforce=restricted";
+    cluster.kubectl(&["label", "namespace", SYSTEM, enforced]).await;
+    let template = deployment.pointer("/spec/template").unwrap();
+    let operator = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "like-the-operator"}, "spec": template["spec"],
+    });
+    let test = ["template", RELEASE, CHART, "--namespace", SYSTEM, "--show-only", "templates/tests/check.yaml"];
+    let test = cluster.helm(&test).await;
+    for pod in [operator.to_string(), test] {
+        let said = cluster.kubectl_with(&["create", "-n", SYSTEM, "--dry-run=server"], &pod).await;
+        assert!(said.contains("created (server dry run)") && !said.contains("Warning"), "{said}");
+    }
+    let mut loose = operator.clone();
+    loose["spec"]["containers"][0]["securityContext"] = Value::Null;
+    let refused = ["create", "-n", SYSTEM, "--dry-run=server", "-f", "-"];
+    let said = cluster.kubectl_fails(&refused, Some(&loose.to_string())).await;
+    assert!(said.contains("violates PodSecurity"), "the level is enforced here at all: {said}");
 }
 
 #[tokio::test]

@@ -66,9 +66,8 @@ def container(objects):
 
 
 def watching(objects, kind):
-    """Roles or bindings for the resources, not for the Lease or the operator's own pod."""
-    others = (LEASE_ROLE, OWN_POD_ROLE)
-    return [each for each in of_kind(objects, kind) if each["metadata"]["name"] not in others]
+    """Roles or bindings for the resources, not for the Lease and the operator's own pod."""
+    return [each for each in of_kind(objects, kind) if each["metadata"]["name"] not in (LEASE_ROLE, OWN_POD_ROLE)]
 
 
 def spec_of(objects, kind):
@@ -137,19 +136,6 @@ class Permissions(unittest.TestCase):
                 for binding in bindings:
                     subject = {"kind": "ServiceAccount", "name": account, "namespace": "operators"}
                     self.assertEqual(binding["subjects"], [subject])
-
-    def test_events_on_the_operators_own_pod_are_granted_where_no_other_role_does_it(self):
-        for values, expected in (
-            ({}, []),
-            ({"watchNamespaces": ["games"]}, [("operators", [RULES[2]])]),
-            ({"watchNamespaces": ["games", "operators"]}, []),
-        ):
-            with self.subTest(values=values):
-                objects = render(values=values)
-                roles = [each for each in of_kind(objects, "Role") if each["metadata"]["name"] == OWN_POD_ROLE]
-                self.assertEqual([(each["metadata"]["namespace"], each["rules"]) for each in roles], expected)
-                names = {each["valueFrom"]["fieldRef"]["fieldPath"] for each in container(objects)["env"][:3]}
-                self.assertEqual(names, {"metadata.name", "metadata.namespace", "metadata.uid"})
 
     def test_the_lease_is_granted_by_name_in_the_releases_namespace_only(self):
         for values in ({}, {"watchNamespaces": ["games", "operators"]}):
@@ -246,7 +232,20 @@ class Pod(unittest.TestCase):
         self.assertNotIn("volumes", pod(objects))
         self.assertNotIn("volumeMounts", container(objects))
         self.assertFalse([each for each in container(objects)["args"] if "credentials" in each])
-        self.assertEqual(container(objects)["env"], values["extraEnv"])
+        self.assertEqual(container(objects)["env"][3:], values["extraEnv"])
+
+    def test_the_operator_knows_its_own_pod_and_may_tell_events_of_it(self):
+        known = {each["name"]: each["valueFrom"]["fieldRef"]["fieldPath"] for each in container(render())["env"]}
+        fields = {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace", "POD_UID": "metadata.uid"}
+        self.assertEqual(known, fields)
+        for namespaces, needed in (([], False), (["operators", "games"], False), (["games"], True)):
+            objects = render(values={"watchNamespaces": namespaces})
+            roles = [each for each in of_kind(objects, "Role") if each["metadata"]["name"] == OWN_POD_ROLE]
+            self.assertEqual(bool(roles), needed, namespaces)
+            for role in roles:
+                self.assertEqual(role["metadata"]["namespace"], "operators")
+                rule = {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]}
+                self.assertEqual(role["rules"], [rule])
 
     def test_the_cloud_settings_become_flags(self):
         objects = render(values=EVERYTHING)

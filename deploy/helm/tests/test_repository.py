@@ -93,7 +93,7 @@ class Dockerfile(unittest.TestCase):
 
     def test_the_program_is_static_and_built_from_the_locked_dependencies(self):
         script = (REPOSITORY / "scripts/static-build.sh").read_text()
-        (build,) = re.findall(r"cargo build .*", script)
+        (build,) = re.findall(r"cargo rustc .*", script)
         self.assertIn("--locked", build)
         self.assertIn('--target "$target"', build)
         self.assertIn("target-feature=+crt-static", script)

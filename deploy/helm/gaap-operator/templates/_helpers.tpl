@@ -41,10 +41,6 @@ The finalizer is patched on the resource itself, the status on its subresource.
 - apiGroups: [gaap-operator.io]
   resources: [gaapproxies/status]
   verbs: [patch]
-{{ include "gaap-operator.eventRules" . }}
-{{- end -}}
-
-{{- define "gaap-operator.eventRules" -}}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

@@ -39,7 +39,7 @@ flags, the environment, the volumes and the limits of the operator, so there is 
 image: {{ include "gaap-operator.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 env:
-  # For events on the pod itself: what it waits for then stands in kubectl describe pod.
+  # Which pod this is, so that the operator can tell in events on it what keeps it from working.
   - name: POD_NAME
     valueFrom: {fieldRef: {fieldPath: metadata.name}}
   - name: POD_NAMESPACE
