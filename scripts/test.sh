@@ -35,19 +35,27 @@ documented() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --lock
 programs() { cargo build --workspace --bins --locked --quiet; }
 generated() { GAAP_OPERATOR=$target/debug/gaap-operator scripts/generate.sh --check; }
 chart() { GAAP_OPERATOR=$target/debug/gaap-operator scripts/chart-test.sh; }
-binaries() { "$target/debug/gaap-control-plane" binaries --controllers; }
+control_plane_program=$target/debug/gaap-control-plane
+# With a node all of Kubernetes is one build, far cheaper than one program after the other. Where there can be no node
+# this says why; the tests that need one then skip themselves, or fail with REQUIRE_NODE=1.
+binaries() { "$control_plane_program" binaries --node || "$control_plane_program" binaries --controllers; }
 sdk() { GAAP_SIMULATOR=$target/debug/gaap-simulator tests/sdk/run.sh -q; }
 control_plane() { suite --test behaviour; }
 # Two at a time: every test has a node of its own, of about a gigabyte.
-node() {
-    # Outside of the tests, which would hide for how long their first build goes on. Where there can be no node this
-    # says why, and each test then skips itself, or fails with REQUIRE_NODE=1.
-    "$target/debug/gaap-control-plane" binaries --node || true
-    suite --test node -- --test-threads 2
+node() { suite --test node -- --test-threads 2; }
+pods() {
+    suite --test pods --no-run
+    if ! "$control_plane_program" binaries --node >/dev/null; then
+        suite --test pods
+        return
+    fi
+    # What the tests measure is to be seen in every run.
+    "$control_plane_program" run --node -- \
+        cargo test --workspace --locked --test pods -- --test-threads "${PODS_THREADS:-3}" --nocapture
 }
 cluster() {
     suite --test cluster --no-run
-    "$target/debug/gaap-control-plane" run --controllers -- \
+    "$control_plane_program" run --controllers -- \
         cargo test --workspace --locked --test cluster -- --test-threads "${CLUSTER_THREADS:-6}"
 }
 image() {
@@ -75,7 +83,7 @@ steps=(
 )
 if [[ -z $fast ]]; then
     steps+=(
-        "binaries|kube-apiserver, etcd, kube-controller-manager, kubectl and helm are there (built once from their Go modules)"
+        "binaries|kube-apiserver, etcd, kubectl, helm and what a node runs are there (built once from their Go modules)"
         "generated|generated files are what their sources make of them"
         "chart|the chart: lint, schema, renderings"
         "denied|cargo-deny: licences, bans, sources"
@@ -84,6 +92,7 @@ if [[ -z $fast ]]; then
         "image|the container images: made without an engine, and run on an empty root"
         "node|a real node starts, runs pods, and leaves nothing"
         "cluster|the operator on a real API server"
+        "pods|the chart in pods on a real node"
         "demo|the demo, whole and interrupted"
     )
 fi
