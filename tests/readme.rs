@@ -1,4 +1,5 @@
-//! The tables of README.md say what the code says: Tencent codes, settings, reasons.
+//! The tables of README.md say what the code says: Tencent codes, settings, reasons. README.zh-CN.md says the same as
+//! README.md, and links between documents lead somewhere.
 //!
 //! `UPDATE_README=1 cargo test --test readme` writes the made tables anew (`make generate` does that); without the
 //! variable a difference fails.
@@ -7,12 +8,20 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::unwrap_used,
     reason = "a test ends at the first thing that is wrong"
 )]
 
+#[path = "readme/links.rs"]
+mod links;
+#[path = "readme/markdown.rs"]
+mod markdown;
+#[path = "readme/twins.rs"]
+mod twins;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use gaap_operator::controller::reasons::Reason;
@@ -130,4 +139,129 @@ fn every_reason_is_explained_in_the_readme_and_no_other() {
     let mut known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     known.sort_unstable();
     assert_eq!(rows.keys().map(String::as_str).collect::<Vec<_>>(), known);
+}
+
+/// A document of the repository by its path from the root.
+fn document(path: &Path) -> Option<String> {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).ok()
+}
+
+#[test]
+fn the_chinese_readme_is_in_step_with_the_english_one() {
+    if std::env::var_os("UPDATE_README").is_some() {
+        // The English tables are being made anew: the next run says what of them is to be translated.
+        return;
+    }
+    let chinese = document(Path::new("README.zh-CN.md")).expect("README.zh-CN.md");
+    let found = twins::differences(&readme(), &chinese);
+    assert!(found.is_empty(), "README.zh-CN.md is not in step with README.md:\n{}", found.join("\n"));
+}
+
+#[test]
+fn each_readme_names_the_other_in_its_first_lines() {
+    for (path, other) in [("README.md", "(README.zh-CN.md)"), ("README.zh-CN.md", "(README.md)")] {
+        let text = document(Path::new(path)).expect(path);
+        assert!(text.lines().take(3).any(|line| line.contains(other)), "{path} does not link {other}");
+    }
+}
+
+#[test]
+fn links_between_the_documents_lead_to_files_and_headings_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let names = std::fs::read_dir(root.join("docs")).expect("docs").map(|entry| entry.expect("an entry").file_name());
+    let in_docs = names.map(|name| Path::new("docs").join(name)).filter(|path| path.extension() == Some("md".as_ref()));
+    let mut count = 0;
+    for path in ["README.md", "README.zh-CN.md"].map(PathBuf::from).into_iter().chain(in_docs) {
+        let text = document(&path).expect("a document");
+        let dead = links::dead(&path, &text, |path| root.join(path).exists(), document);
+        assert!(dead.is_empty(), "{}: links that lead nowhere: {dead:#?}", path.display());
+        count += markdown::links(&text).len();
+    }
+    assert!(count > 50, "only {count} links were found: are they still read?");
+}
+
+const TEXT: &str = "\
+# Name
+
+Set `--flag`.
+
+## Do
+
+```sh
+# first
+run it      # and wait
+```
+
+| flag | environment | default | meaning |
+|---|---|---|---|
+| `--flag` | `FLAG` | none | what `--flag` does |
+| `--more` | `MORE` | `5s` | a bar: `a|b` |
+
+### Done
+
+```mermaid
+  A->>B: hello
+  loop every day
+```
+";
+
+/// The same in another language, and then what is wrong with it.
+fn twin(changes: &[(&str, &str)]) -> String {
+    let right = [
+        ("Set `--flag`.", "`--flag` 要设置。"),
+        ("## Do\n", "## 做\n"),
+        ("# first", "# 首先"),
+        ("# and wait", "# 等待"),
+        ("| none | what `--flag` does |", "| 无 | `--flag` 的作用 |"),
+        ("a bar: `a|b`", "`a|b` 竖线"),
+        ("### Done", "### 完成"),
+        ("A->>B: hello", "A->>B: 你好"),
+        ("loop every day", "loop 每天"),
+    ];
+    right.iter().chain(changes).fold(TEXT.to_owned(), |text, (old, new)| {
+        assert!(text.contains(old), "{old} is not in\n{text}");
+        text.replacen(old, new, 1)
+    })
+}
+
+#[test]
+fn a_translation_that_is_in_step_passes_and_each_kind_of_difference_is_told_with_its_place() {
+    assert_eq!(twins::differences(TEXT, &twin(&[])), Vec::<String>::new());
+    for (change, words) in [
+        (("### 完成", "#### 完成"), ["'### Done'", "'#### 完成'"]),
+        (("### 完成\n", ""), ["'### Done'", "no heading"]),
+        (("### 完成", "## 多余\n### 完成"), ["'### Done'", "'## 多余'"]),
+        (("run it ", "run that "), ["'Do' ('做')", "'run that'"]),
+        (("run it      # 等待\n", ""), ["'run it'", "its end"]),
+        (("```sh\n", "```json\n"), ["'sh'", "'json'"]),
+        (("```\n\n|", "```\n\n```\nmore\n```\n\n|"), ["1 fenced blocks", "2"]),
+        (("| `--more` | `MORE` | `5s` | `a|b` 竖线 |\n", ""), ["3 rows and 2", "`--more`"]),
+        (("| `5s` | `a|b`", "| `a|b`"), ["row 2", "4 columns and 3"]),
+        (("`5s`", "`6s`"), ["row 2", "'`6s`'"]),
+        (("`MORE`", "`LESS`"), ["row 2", "`LESS`"]),
+        (("| 无 |", "| 关 |"), ["row 1", "'关'"]),
+        (("| `--flag` 的作用", "| `--flags` 的作用"), ["row 1", "`--flags`"]),
+        (("A->>B", "A->>C"), ["'Done' ('完成')", "'A->>C'"]),
+        (("| `--flag` | `FLAG`", "| 参数 `--flag` | `FLAG`"), ["row 1", "'参数 `--flag`'"]),
+        (("`--flag` 要设置。", "要设置。"), ["'Name'", "`--flag` is missing"]),
+        (("### 完成", "x\n\n| 表 |\n|---|\n| 行 |\n\n### 完成"), ["1 tables", "2"]),
+    ] {
+        let found = twins::differences(TEXT, &twin(&[change])).join("\n");
+        assert!(words.iter().all(|word| found.contains(word)), "{change:?}: {words:?} are not in: {found}");
+    }
+}
+
+#[test]
+fn a_link_to_a_file_or_heading_that_is_not_there_is_told() {
+    let text = "# A b\n[a](#a-b) [b](other.md#c) [c](https://x.y/#z) `[d](code)`\n```\n[e](block)\n```\n";
+    let dead = |text: &str| {
+        let other = |path: &Path| (path == Path::new("docs/other.md")).then(|| "## C\n## C\n".to_owned());
+        let exists = |path: &Path| path == Path::new("docs/it.md") || other(path).is_some();
+        links::dead(Path::new("docs/it.md"), text, exists, other)
+    };
+    assert_eq!(dead(text), Vec::<String>::new());
+    assert_eq!(dead("# 甲，乙 C\n[a](#甲乙-c) [b](../docs/other.md#c-1)"), Vec::<String>::new());
+    for wrong in ["#a-c", "other.md#d", "others.md", "other.md#c-2"] {
+        assert_eq!(dead(&format!("# A b\n[x]({wrong})")), [wrong]);
+    }
 }
