@@ -79,10 +79,11 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let mut election = candidacy.map(|sender| {
         let namespace = settings.leader_election_namespace.as_deref().unwrap_or(kube.default_namespace());
         let identity = lease::identity(std::env::var("HOSTNAME").ok());
-        Election::new(kube.clone(), namespace, identity, sender, readiness.clone(), clock.clone())
+        Election::new(kube.clone(), namespace, identity, sender, readiness.clone(), clock.clone(), shutdown.clone())
     });
     let context = context(&settings, kube.clone(), cloud, metrics, leadership, clock, shutdown.clone());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoint = %settings.gaap_endpoint, "gaap-operator starts");
+    let mut lost_it = false;
     let result = tokio::select! {
         () = run(context.clone(), &settings.watch_namespace, settings.concurrency, readiness.clone()) => Ok(()),
         () = own_pod::tell(&kube, reporter(), &readiness, own_pod::from_environment()) => Ok(()),
@@ -90,11 +91,14 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
             tracing::warn!("reconciles that did not end in time are left; they go on after a restart");
             Ok(())
         }
-        lost = campaign(election.as_mut(), &context) => Err(lost.into()),
+        lost = campaign(election.as_mut(), &context) => {
+            lost_it = true;
+            Err(lost.into())
+        }
     };
     shutdown.cancel();
     // Last, when nothing acts any more: from here on another replica may.
-    if let Some(election) = election {
+    if let Some(election) = election.filter(|_| !lost_it) {
         election.release().await;
     }
     result

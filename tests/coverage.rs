@@ -6,7 +6,8 @@ use std::path::Path;
 
 /// Crash points of one deletion that exist in this design. There is no stored intent before a send (so no crash
 /// between the two), and no lease yet.
-const CRASH_POINTS: &[&str] = &["c0", "c1", "c2", "c4", "c5", "c6", "c7", "c8", "c9", "c10", "c11", "c12", "c13", "c14"];
+const CRASH_POINTS: &[&str] =
+    &["c0", "c1", "c2", "c4", "c5", "c6", "c7", "c8", "c9", "c10", "c11", "c12", "c13", "c14"];
 
 struct Row {
     kind: String,

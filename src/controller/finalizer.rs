@@ -27,7 +27,9 @@ pub fn add(resource: &Resource) -> Value {
 }
 
 /// A patch that removes the finalizer from this very object while it is being deleted; none when it is not there.
-/// `retained`: only while the policy still is Retain, for nothing but the policy allows this removal.
+/// `retained`: only while the policy still is Retain, for nothing but the policy allows this removal. Every other removal
+/// rests on the status (whose proxy it is, whether it was ever seen), so it holds only for the version that was decided on:
+/// a cache that is behind could lead to a proof under another account.
 pub fn remove(resource: &Resource, deletion_timestamp: &str, retained: bool) -> Option<Value> {
     let place = resource.finalizers.iter().position(|finalizer| finalizer == FINALIZER)?;
     let path = format!("/metadata/finalizers/{place}");
@@ -36,9 +38,10 @@ pub fn remove(resource: &Resource, deletion_timestamp: &str, retained: bool) -> 
         test("/metadata/deletionTimestamp", deletion_timestamp),
         test(&path, FINALIZER),
     ];
-    if retained {
-        operations.push(test("/spec/deletionPolicy", "Retain"));
-    }
+    operations.push(match retained {
+        true => test("/spec/deletionPolicy", "Retain"),
+        false => test("/metadata/resourceVersion", &resource.resource_version),
+    });
     operations.push(json!({ "op": "remove", "path": path }));
     Some(operations.into())
 }
@@ -71,16 +74,22 @@ mod tests {
     }
 
     #[test]
-    fn removal_tests_uid_deletion_and_place() {
+    fn removal_tests_uid_deletion_place_and_the_version_decided_on() {
         let mut resource = resource();
         resource.finalizers = vec!["other/one".into(), FINALIZER.into()];
         let patch = remove(&resource, "2026-01-01T00:00:00Z", false).unwrap();
         let paths: Vec<_> = patch.as_array().unwrap().iter().map(|op| op["path"].as_str().unwrap()).collect();
         assert_eq!(
             paths,
-            ["/metadata/uid", "/metadata/deletionTimestamp", "/metadata/finalizers/1", "/metadata/finalizers/1"]
+            [
+                "/metadata/uid",
+                "/metadata/deletionTimestamp",
+                "/metadata/finalizers/1",
+                "/metadata/resourceVersion",
+                "/metadata/finalizers/1"
+            ]
         );
-        assert_eq!(patch[3]["op"], "remove");
+        assert_eq!(patch[4]["op"], "remove");
         let retained = remove(&resource, "2026-01-01T00:00:00Z", true).unwrap();
         assert_eq!(retained[3], json!({"op": "test", "path": "/spec/deletionPolicy", "value": "Retain"}));
     }

@@ -18,6 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ObjectMeta, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
+use tokio_util::sync::CancellationToken;
 
 use crate::controller::backoff::jittered;
 use crate::controller::kube_call::{KubeError, kube_call_within};
@@ -27,8 +28,10 @@ use crate::process::readiness::Readiness;
 
 /// Name of the Lease.
 pub const LEASE: &str = "gaap-operator";
-/// Name of the readiness condition.
-pub const LEADER_ELECTION: &str = "leader election";
+/// Name of the readiness condition: the Lease can be written.
+const LEADER_ELECTION: &str = "leader election";
+/// Name of the readiness condition: the Lease can be watched.
+const LEASE_WATCH: &str = "leader election (watch)";
 
 /// Deadline of one call: several fit into the time in which a leader must have renewed.
 const CALL_LIMIT: Duration = Duration::from_secs(3);
@@ -57,6 +60,10 @@ pub struct Election {
     sender: LeadershipSender,
     readiness: Readiness,
     clock: Arc<dyn Clock>,
+    /// The process is ending: nothing is taken any more.
+    shutdown: CancellationToken,
+    /// A write was asked for: whatever became of it, this process may be the holder.
+    asked: bool,
 }
 
 impl Election {
@@ -68,8 +75,9 @@ impl Election {
         sender: LeadershipSender,
         readiness: Readiness,
         clock: Arc<dyn Clock>,
+        shutdown: CancellationToken,
     ) -> Self {
-        readiness.set_waiting(LEADER_ELECTION, "the Lease has not been read yet");
+        readiness.set_waiting(LEASE_WATCH, "the Lease has not been read yet");
         Election {
             api: Api::namespaced(kube, namespace),
             namespace: namespace.to_owned(),
@@ -78,6 +86,8 @@ impl Election {
             sender,
             readiness,
             clock,
+            shutdown,
+            asked: false,
         }
     }
 
@@ -87,6 +97,9 @@ impl Election {
         let mut watch = pin!(watch(self.api.clone()));
         loop {
             match self.candidate.next(self.now()) {
+                Step::Create | Step::Write if self.shutdown.is_cancelled() && !self.candidate.leads() => {
+                    return std::future::pending().await;
+                }
                 Step::Create | Step::Write => self.write(&begin).await,
                 Step::Wait(left) => {
                     // Bounded, so that a clock that was stopped is noticed soon after it goes on.
@@ -104,15 +117,15 @@ impl Election {
     }
 
     /// Gives the lease back, if this process has it: another replica then acts at once and not after its expiry. The
-    /// caller has ended everything that acts.
-    pub async fn release(mut self) {
+    /// caller has ended everything that acts; a leadership that was lost leaves nothing to give back.
+    pub async fn release(self) {
         self.sender.ends();
-        if !self.candidate.leads() {
+        if !self.asked {
             return;
         }
-        let result = tokio::time::timeout(RELEASE_LIMIT, self.give_back()).await;
-        match result {
-            Ok(Ok(())) => tracing::info!(lease = self.name(), "gave the lease back"),
+        match tokio::time::timeout(RELEASE_LIMIT, self.give_back()).await {
+            Ok(Ok(true)) => tracing::info!(lease = self.name(), "gave the lease back"),
+            Ok(Ok(false)) => {}
             Ok(Err(error)) => {
                 tracing::warn!(lease = self.name(), %error, "the lease could not be given back; it expires")
             }
@@ -120,12 +133,19 @@ impl Election {
         }
     }
 
-    async fn give_back(&mut self) -> Result<(), KubeError> {
-        // A renewal may have been cut off, so what is stored is asked for.
-        self.refresh().await?;
-        let Some(mut lease) = self.object.take().filter(|lease| record(lease).holder == self.candidate.identity())
-        else {
-            return Ok(());
+    /// Whether there was something to give back. A write of ours that was cut off may come in after the first read: then
+    /// the second round finds it.
+    async fn give_back(&self) -> Result<bool, KubeError> {
+        match self.try_to_give_back().await {
+            Err(error) if error.is_conflict() => self.try_to_give_back().await,
+            result => result,
+        }
+    }
+
+    async fn try_to_give_back(&self) -> Result<bool, KubeError> {
+        let found = kube_call_within(RELEASE_LIMIT, "reading the Lease", self.api.get_opt(LEASE)).await?;
+        let Some(mut lease) = found.filter(|lease| record(lease).holder == self.candidate.identity()) else {
+            return Ok(false);
         };
         let spec = lease.spec.get_or_insert_default();
         // As client-go does it: an empty holder, and a duration that keeps nobody who does not know that away.
@@ -134,7 +154,7 @@ impl Election {
         spec.renew_time = Some(self.micro_time());
         let parameters = PostParams::default();
         let call = self.api.replace(LEASE, &parameters, &lease);
-        kube_call_within(RELEASE_LIMIT, "giving the Lease back", call).await.map(drop)
+        kube_call_within(RELEASE_LIMIT, "giving the Lease back", call).await.map(|_| true)
     }
 
     /// Writes this process into the Lease.
@@ -143,6 +163,7 @@ impl Election {
         let limit = CALL_LIMIT.min(self.candidate.patience(asked));
         let lease = self.ours();
         let parameters = PostParams::default();
+        self.asked = true;
         let written = match lease.metadata.resource_version {
             Some(_) => {
                 let call = self.api.replace(LEASE, &parameters, &lease);
@@ -174,14 +195,14 @@ impl Election {
     }
 
     async fn failed(&mut self, error: KubeError) {
-        let outrun = error.is_conflict() || error.is_not_found();
+        // A Lease that cannot be made for want of its namespace is 404 as well, and nobody outran us.
+        let outrun = error.is_conflict() || (error.is_not_found() && self.object.is_some());
         let pause = if outrun { CONFLICT_PAUSE } else { jittered(RETRY_PERIOD, fastrand::f64()) };
-        if !outrun {
-            self.tell(&error);
-        }
         self.candidate.failed(self.now(), pause);
-        if outrun && let Err(error) = self.refresh().await {
-            self.tell(&error);
+        let trouble = if outrun { self.refresh().await.err() } else { Some(error) };
+        match trouble {
+            Some(error) => self.tell(LEADER_ELECTION, &error, error.is_forbidden()),
+            None => self.readiness.set_ready(LEADER_ELECTION),
         }
     }
 
@@ -194,36 +215,45 @@ impl Election {
     }
 
     fn take_in(&mut self, lease: Option<Lease>) {
-        self.readiness.set_ready(LEADER_ELECTION);
         self.candidate.saw(lease.as_ref().map(record), self.now());
         self.object = lease;
     }
 
     /// Takes in what the watch told.
     async fn heard(&mut self, seen: Result<Option<Lease>, watcher::Error>) {
+        if seen.is_ok() {
+            self.readiness.set_ready(LEASE_WATCH);
+        }
         match seen {
             Ok(lease) if !self.candidate.leads() => self.take_in(lease),
             // Ours: the answer to our write was newer or the same.
             Ok(Some(lease)) if record(&lease).holder == self.candidate.identity() => {}
             Ok(_) => {
                 if let Err(error) = self.refresh().await {
-                    self.tell(&error);
+                    self.tell(LEADER_ELECTION, &error, error.is_forbidden());
                 }
             }
-            Err(error) => self.tell(&error),
+            Err(error) => {
+                let forbidden = is_forbidden(&error);
+                self.tell(LEASE_WATCH, &error, forbidden);
+            }
         }
     }
 
-    /// Says what keeps this replica from the election. A leader that cannot renew ends soon, and says so then.
-    fn tell(&self, error: &(dyn std::error::Error + Send + Sync)) {
-        let lease = self.name();
-        let missing = format!(
-            "the Lease {lease} cannot be read or written: {error}. The ServiceAccount needs get, list, watch and update \
-             on it, and create on leases.coordination.k8s.io in that namespace (the chart grants it)"
-        );
+    /// Says what keeps this replica from the election. A missing permission, or a Lease that was never read, is for
+    /// somebody to mend and makes a standby unready; all else passes, as the restart of an API server does. A leader that
+    /// cannot renew ends soon, and says so then.
+    fn tell(&self, what: &'static str, error: &(dyn std::error::Error + Send + Sync), forbidden: bool) {
+        let mut missing = format!("the Lease {} cannot be read or written: {error}", self.name());
+        if forbidden {
+            missing.push_str(
+                ". The ServiceAccount needs get, list, watch and update on it, and create on leases.coordination.k8s.io \
+                 in that namespace (the chart grants it)",
+            );
+        }
         tracing::warn!(missing, "leader election failed; it is tried again");
-        if !self.candidate.leads() {
-            self.readiness.set_waiting(LEADER_ELECTION, missing);
+        if !self.candidate.leads() && (forbidden || self.object.is_none()) {
+            self.readiness.set_waiting(what, missing);
         }
     }
 
@@ -256,6 +286,16 @@ impl Election {
     /// For people: nobody compares it with another clock.
     fn micro_time(&self) -> MicroTime {
         MicroTime(Timestamp::try_from(std::time::UNIX_EPOCH + self.clock.now().unix).unwrap_or(Timestamp::UNIX_EPOCH))
+    }
+}
+
+fn is_forbidden(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => status.is_forbidden(),
+        watcher::Error::WatchError(status) => status.is_forbidden(),
+        _ => false,
     }
 }
 

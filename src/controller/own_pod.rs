@@ -1,4 +1,4 @@
-//! Events on the operator's own Pod: what keeps it from working stands where an administrator looks first, in
+//! What this process waits for, in its log and in events on its own Pod: what keeps it from working stands where an administrator looks first, in
 //! `kubectl describe pod`. The kubelet's own event says only that a probe failed, and no resource may be there to carry
 //! a condition.
 
@@ -26,9 +26,8 @@ pub fn from_environment() -> Option<ObjectReference> {
     })
 }
 
-/// Publishes an event for what is missing, each time that changes, and one when nothing is any more. Never ends.
+/// Logs what is missing, each time that changes, and when nothing is any more; with a Pod it is an event too. Never ends.
 pub async fn tell(kube: &kube::Client, reporter: Reporter, readiness: &Readiness, pod: Option<ObjectReference>) {
-    let Some(pod) = pod else { return std::future::pending().await };
     let mut changes = readiness.changes();
     let mut told = Vec::new();
     loop {
@@ -39,9 +38,15 @@ pub async fn tell(kube: &kube::Client, reporter: Reporter, readiness: &Readiness
                 true => ("Ready", "Everything that was missing is there.".to_owned(), false),
                 false => ("NotReady", format!("This replica waits for what is missing. {}", missing.join("; ")), true),
             };
-            // A recorder of its own for each: one that lives on would fold them into the first, with its text.
-            let recorder = Recorder::new(kube.clone(), reporter.clone());
-            report::publish(&recorder, &pod, reason, &note, warning).await;
+            match warning {
+                true => tracing::warn!(reason, "{note}"),
+                false => tracing::info!(reason, "{note}"),
+            }
+            if let Some(pod) = &pod {
+                // A recorder of its own for each: one that lives on would fold them into the first, with its text.
+                let recorder = Recorder::new(kube.clone(), reporter.clone());
+                report::publish(&recorder, pod, reason, &note, warning).await;
+            }
             told = missing;
         }
         if changes.next().await.is_none() {

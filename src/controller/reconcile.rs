@@ -28,6 +28,9 @@ use crate::process::leader::RETRY_PERIOD;
 const STEP_LIMIT: usize = 12;
 /// Pause after an error of the API server; a watch event ends it early.
 const KUBE_PAUSE: Duration = Duration::from_secs(5);
+/// A read that was asked for longer ago than this is not fresh. An API server takes milliseconds for it, and the wait for
+/// the turn comes before it.
+const READ_LIMIT: Duration = Duration::from_secs(5);
 /// A request that waits longer than this for its turn says so in the status.
 const LONG_TURN: Duration = Duration::from_secs(60);
 
@@ -43,7 +46,11 @@ pub async fn reconcile(object: Arc<WatchedProxy>, context: Arc<Context>) -> Resu
     let running = context.metrics.reconcile_begins();
     let mut account = Account::default();
     let result = match read(&object) {
-        Ok(resource) => Reconcile { context: &context, account: &mut account, resource, turn: None }.run().await,
+        Ok(resource) => {
+            Reconcile { context: &context, account: &mut account, resource, turn: None, read_at: Duration::ZERO }
+                .run()
+                .await
+        }
         Err(reason) => report::malformed(&context, &object, &reason).await,
     };
     // Whoever cannot be brought to send must not keep the others from it.
@@ -74,6 +81,8 @@ struct Reconcile<'a> {
     resource: Resource,
     /// The turn to send. While it is held, `resource` is what the API server said a moment ago.
     turn: Option<Turn>,
+    /// When it was asked for that, on the monotonic clock.
+    read_at: Duration,
 }
 
 /// Whether to go on deciding, or when to come back.
@@ -182,6 +191,9 @@ impl Reconcile<'_> {
         if self.context.shutdown.is_cancelled() {
             return Ok(Next::Return(None));
         }
+        if self.may_not_send() {
+            return Ok(Next::Return(Some(RETRY_PERIOD)));
+        }
         let ahead = self.context.queue.join(&self.resource.uid);
         // Gone since this reconcile began: the watch has cleared up before, and would not do it again.
         if !self.context.memories.knows(&self.resource.uid) {
@@ -204,6 +216,7 @@ impl Reconcile<'_> {
             turn = self.context.cloud.client.pace().turn(gaap::Action::DestroyProxies) => turn,
             () = self.context.shutdown.cancelled() => return Ok(Next::Return(None)),
         };
+        self.read_at = self.context.clock.now().monotonic;
         let Some(fresh) = act::read_fresh(self.context, &self.resource).await? else {
             self.context.queue.leave(&self.resource.uid);
             return Ok(Next::Return(None));
@@ -230,10 +243,12 @@ impl Reconcile<'_> {
         if self.context.shutdown.is_cancelled() {
             return Next::Return(None);
         }
-        // A process that was stopped for a while goes on exactly here: the request must be over before another acts.
-        let now = self.context.clock.now().monotonic;
-        if !self.context.leadership.acts_alone_for(self.context.request_timeout, now) {
+        if self.may_not_send() {
             return Next::Return(Some(RETRY_PERIOD));
+        }
+        // A process that was stopped for a while goes on here: what it read then is no authority any more (S1).
+        if self.context.clock.now().monotonic.saturating_sub(self.read_at) > READ_LIMIT {
+            return Next::Decide;
         }
         let outcome = act::destroy(self.context, &self.resource, &session, turn, request).await;
         self.context.queue.leave(&self.resource.uid);
@@ -242,6 +257,18 @@ impl Reconcile<'_> {
             other => other.failure().map(|failure| failure.code.clone()).unwrap_or_default(),
         });
         Next::Decide
+    }
+
+    /// A request to destroy must be over before another replica can act. That fails while the API server takes long to
+    /// renew the lease: rarely, and said in the log.
+    fn may_not_send(&self) -> bool {
+        let now = self.context.clock.now().monotonic;
+        let may = self.context.leadership.acts_alone_for(self.context.request_timeout, now);
+        if !may {
+            let resource = self.resource.key();
+            tracing::warn!(resource, "nothing is sent: the lease was not renewed for too long; tried again in 2 s");
+        }
+        !may
     }
 
     async fn release(&mut self, release: &Release) -> Result<Next, ActError> {

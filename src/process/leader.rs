@@ -55,13 +55,23 @@ pub struct Candidate {
     not_before: Duration,
     /// A lease that vanishes tells its holder nothing: until the lease would have expired, that one may go on acting.
     vacant_from: Duration,
+    /// The lease, or that there is none, was read once.
+    told: bool,
 }
 
 impl Candidate {
     /// `identity` must be another one in every process: a restarted container is not the one that held the lease.
     pub fn new(identity: String) -> Self {
         let never = Duration::ZERO;
-        Candidate { identity, seen: None, since: never, renewed: None, not_before: never, vacant_from: never }
+        Candidate {
+            identity,
+            seen: None,
+            since: never,
+            renewed: None,
+            not_before: never,
+            vacant_from: never,
+            told: false,
+        }
     }
 
     /// Who this candidate is.
@@ -76,22 +86,30 @@ impl Candidate {
 
     /// Takes in the lease as it was read.
     pub fn saw(&mut self, record: Option<Record>, now: Duration) {
+        self.told = true;
         if self.seen == record {
             return;
         }
         if let (None, Some(before)) = (&record, &self.seen)
             && !before.holder.is_empty()
         {
-            self.vacant_from = self.since + before.duration;
+            self.vacant_from = self.since + lasts(before);
         }
         self.seen = record;
         self.since = now;
     }
 
-    /// Takes in a write of ours that was asked for at `asked`.
+    /// Takes in a write of ours that was asked for at `asked`. A renewal whose answer comes after the end of the term
+    /// revives nothing: in between this process did not act, and whatever it put off then would be forgotten.
     pub fn wrote(&mut self, record: Record, asked: Duration, now: Duration) {
         self.saw(Some(record), now);
-        self.renewed = Some(asked);
+        if !self.is_over(now) {
+            self.renewed = Some(asked);
+        }
+    }
+
+    fn is_over(&self, now: Duration) -> bool {
+        self.renewed.is_some_and(|renewed| renewed + RENEW_DEADLINE <= now)
     }
 
     /// A write or a read failed: the next try comes after a pause.
@@ -101,8 +119,11 @@ impl Candidate {
 
     /// The next step.
     pub fn next(&self, now: Duration) -> Step {
-        if self.renewed.is_some_and(|renewed| renewed + RENEW_DEADLINE <= now) {
+        if self.is_over(now) {
             return Step::Lost;
+        }
+        if !self.told {
+            return Step::Wait(RETRY_PERIOD);
         }
         let (due, step) = match (&self.seen, self.renewed) {
             (Some(record), Some(_)) if !record.holder.is_empty() && record.holder != self.identity => {
@@ -113,7 +134,7 @@ impl Candidate {
             (Some(record), Some(renewed)) if record.holder == self.identity => (renewed + RETRY_PERIOD, Step::Write),
             // Given back, or ours by a write whose answer was lost.
             (Some(record), _) if record.holder.is_empty() || record.holder == self.identity => (now, Step::Write),
-            (Some(record), _) => (self.since + record.duration, Step::Write),
+            (Some(record), _) => (self.since + lasts(record), Step::Write),
         };
         match due.max(self.not_before).checked_sub(now).filter(|left| !left.is_zero()) {
             Some(left) => Step::Wait(left),
@@ -130,6 +151,12 @@ impl Candidate {
     pub fn term(&self) -> Option<Term> {
         self.renewed.map(|renewed| Term { acts: renewed + RENEW_DEADLINE, alone: renewed + LEASE_DURATION })
     }
+}
+
+/// How long a held lease keeps others away: as it says, but not shorter than its holder counts on when somebody has edited
+/// it.
+fn lasts(record: &Record) -> Duration {
+    record.duration.max(LEASE_DURATION)
 }
 
 /// The bounds of a leadership on the monotonic clock; every renewal moves them.
@@ -242,6 +269,8 @@ mod tests {
     #[test]
     fn a_lease_that_is_not_there_is_made_and_one_given_back_is_taken_at_once() {
         let mut candidate = candidate();
+        assert_eq!(candidate.next(at(0)), Step::Wait(RETRY_PERIOD), "nobody has looked yet");
+        candidate.saw(None, at(0));
         assert_eq!(candidate.next(at(0)), Step::Create);
         candidate.saw(Some(record("", 1)), at(0));
         assert_eq!(candidate.next(at(0)), Step::Write);
@@ -260,10 +289,13 @@ mod tests {
     }
 
     #[test]
-    fn the_duration_that_the_holder_wrote_counts_and_not_our_own() {
-        let mut candidate = candidate();
-        candidate.saw(Some(Record { duration: at(60), ..record("other", 1) }), at(0));
-        assert_eq!(candidate.next(at(15)), Step::Wait(at(45)));
+    fn a_longer_duration_that_the_holder_wrote_counts_and_a_shorter_one_does_not() {
+        for (written, left) in [(60, 45), (20, 5), (1, 0)] {
+            let mut candidate = candidate();
+            candidate.saw(Some(Record { duration: at(written), ..record("other", 1) }), at(0));
+            let expected = if left == 0 { Step::Write } else { Step::Wait(at(left)) };
+            assert_eq!(candidate.next(at(15)), expected, "{written}");
+        }
     }
 
     #[test]
@@ -276,8 +308,10 @@ mod tests {
         assert_eq!(leader.next(at(54)), Step::Wait(at(1)));
         assert_eq!(leader.next(at(59)), Step::Write);
         assert_eq!(leader.next(at(60)), Step::Lost);
-        leader.wrote(record("me", 2), at(59), at(61));
-        assert_eq!(leader.next(at(61)), Step::Write, "it counts from before it was asked for");
+        leader.wrote(record("me", 2), at(58), at(59));
+        assert_eq!(leader.next(at(60)), Step::Write, "it counts from before it was asked for");
+        leader.wrote(record("me", 3), at(60), at(68));
+        assert_eq!(leader.next(at(68)), Step::Lost, "an answer after the end of the term revives nothing");
     }
 
     #[test]

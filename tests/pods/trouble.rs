@@ -129,8 +129,7 @@ async fn a_missing_definition_is_named_and_one_that_the_chart_made_outlives_the_
     install.all_ready_within(PATIENCE).await;
     install.create(1..=1).await;
     install.available().await;
-    install.keep_logs().await;
-    install.helm(&["uninstall", RELEASE, "--wait"]).await;
+    install.uninstall().await;
     assert!(install.resources().get_opt("edge-1").await.unwrap().is_some(), "definition and resource are kept");
     install.helm_install(&["--set", "crds.enabled=true", "--wait"]).await;
     install.works().await;

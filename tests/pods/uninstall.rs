@@ -1,6 +1,6 @@
 //! Uninstalling with resources left, in either order, and coming back.
 
-use crate::install::{Install, RELEASE, proxy};
+use crate::install::{Install, proxy};
 
 #[tokio::test]
 async fn resources_deleted_before_the_uninstall_wait_and_go_on_after_the_next_install() {
@@ -13,8 +13,7 @@ async fn resources_deleted_before_the_uninstall_wait_and_go_on_after_the_next_in
     let hold = install.cloud.fault(hold).await;
     install.delete(&["edge-1"]).await;
     install.cloud.fault_hits(hold).await;
-    install.keep_logs().await;
-    install.helm(&["uninstall", RELEASE, "--wait"]).await;
+    install.uninstall().await;
     install.cloud.clear_faults().await;
     assert!(install.resources().get_opt("edge-1").await.unwrap().is_some(), "it waits for an operator");
     assert!(install.resources().get_opt("edge-2").await.unwrap().is_some());
@@ -31,8 +30,7 @@ async fn resources_deleted_after_the_uninstall_wait_and_go_on_after_the_next_ins
     let Some(install) = Install::ready("redone", 4).await else { return };
     install.create(1..=2).await;
     install.available().await;
-    install.keep_logs().await;
-    install.helm(&["uninstall", RELEASE, "--wait"]).await;
+    install.uninstall().await;
     let asked = install.cloud.requests().await.len();
     install.delete(&["edge-1"]).await;
     assert!(install.resources().get_opt("edge-1").await.unwrap().is_some(), "it waits for an operator");

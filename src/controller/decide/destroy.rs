@@ -106,14 +106,15 @@ fn settle(
 ) -> Option<Decision> {
     let Observation { resource, memory, timing, .. } = observation;
     let attempt = stored_attempt(resource);
-    let in_doubt = |send: &&SendRecord| send.attempt == attempt && !matches!(send.outcome, Outcome::NotTaken(_));
+    // Of an earlier attempt as well: one that another process has raised says nothing about the request of this one.
+    let in_doubt = |send: &&SendRecord| send.attempt <= attempt && !matches!(send.outcome, Outcome::NotTaken(_));
     let doubt = memory.doubt.as_ref().or(last).filter(in_doubt);
     let since = match doubt {
         Some(send) => send.at,
         None if edited_unseen(observation) => memory.since,
         None => return None,
     };
-    let same_request = doubt.is_some_and(|send| send.force == resource.force);
+    let same_request = doubt.is_some_and(|send| send.force == resource.force && send.attempt == attempt);
     let repeat = last.is_some_and(|send| matches!(send.outcome, Outcome::Unknown(_) | Outcome::Throttled(_)));
     if same_request && repeat {
         return None;
@@ -127,7 +128,8 @@ fn settle(
             Decision::wait(plan, Some(until(due, now)))
         }));
     }
-    if doubt.is_none() || repeat {
+    // Settled: with an attempt that is raised already the next request is another one.
+    if doubt.is_none_or(|send| send.attempt < attempt) || repeat {
         return None;
     }
     let message = format!(

@@ -509,6 +509,22 @@ fn an_attempt_that_another_replica_raised_further_is_respected() {
 }
 
 #[test]
+fn an_attempt_that_another_replica_raised_does_not_settle_the_request_of_this_one() {
+    for outcome in [accepted(), Outcome::Unknown(failure(Class::Backoff)), Outcome::Duplicate(failure(Class::Observe))]
+    {
+        let mut observation = running(0.0);
+        observation.fresh = true;
+        observation.memory.record_send(sent(1.0, outcome.clone()));
+        observation.resource.status.destroy = Some(DestroyStatus { attempt: 1, ..Default::default() });
+        observation.memory.record_look(present(60.9, ProxyStatus::Running));
+        assert_eq!(step_reason(&decide(&observation, at(60.9))), Reason::Destroying, "{outcome:?}");
+        observation.memory.record_look(present(61.0, ProxyStatus::Running));
+        let Step::Destroy(request) = decide(&observation, at(61.0)).step else { panic!("no request: {outcome:?}") };
+        assert_eq!(request.members()[0].attempt, 1);
+    }
+}
+
+#[test]
 fn blocked_credentials_say_so_in_deletion() {
     let mut observation = deleting();
     observation.cloud = Cloud::Blocked(Failure { reason: Reason::CredentialsInvalid, ..failure(Class::User) });
