@@ -8,6 +8,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::unwrap_in_result,
     clippy::unwrap_used,
     reason = "a test ends at the first thing that is wrong"
 )]
