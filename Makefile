@@ -1,4 +1,5 @@
 # make demo      the main job, start to end, on a real API server (KEEP=1 leaves it running)
+#                NODE=1: with the chart's pods on a real node (needs Linux and root)
 # make test      everything CI runs
 # make image     container images without an engine, below target/image (TAG=NAME:TAG names the operator's)
 # make test-fast what needs neither an API server nor Python
@@ -10,7 +11,7 @@
 
 demo:
 	@scripts/prerequisites.sh
-	@KEEP=$(KEEP) scripts/demo.sh
+	@KEEP=$(KEEP) NODE=$(NODE) scripts/demo.sh
 
 image:
 	@scripts/prerequisites.sh

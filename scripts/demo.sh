@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What `make demo` runs: builds gaap-demo, which is small, and becomes it. That program finds or builds the rest, with
-# Rust and Go side by side. KEEP=1 leaves everything running at the end; arguments go to gaap-demo (see --help).
+# Rust and Go side by side. KEEP=1 leaves everything running at the end; NODE=1 tells the story with pods on a node, for
+# which the images are made as well. Arguments go to gaap-demo (see --help).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,5 +25,13 @@ fi
 
 if [[ -n ${KEEP:-} && ${KEEP:-} != 0 ]]; then
     set -- --keep "$@"
+fi
+if [[ -n ${NODE:-} && ${NODE:-} != 0 ]]; then
+    # Before a build of many minutes.
+    "$program" --node --check
+    echo "making the images; when nothing is built, that takes some minutes" >&2
+    # Under their own names: a TAG of the user's is for images that are pushed.
+    TAG="" scripts/image.sh >&2
+    set -- --node "$@"
 fi
 exec "$program" "$@"

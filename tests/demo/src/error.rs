@@ -45,6 +45,15 @@ pub enum Error {
         /// The program.
         path: PathBuf,
     },
+    /// The images were not made.
+    #[error("{} is not there: run `make image`, which makes it", path.display())]
+    NoImage {
+        /// The archive.
+        path: PathBuf,
+    },
+    /// No node can run on this machine.
+    #[error("no node can run here: {0}; plain `make demo` needs none")]
+    NoNode(String),
     /// A command said no.
     #[error("`{line}` failed ({status})\n{output}")]
     Command {

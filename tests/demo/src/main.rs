@@ -1,15 +1,18 @@
 //! `gaap-demo`, what `make demo` runs: the main job on a real API server, shown and checked step by step.
 //!
-//! `programs` finds or builds what runs, `story` tells it, `received` judges what the cloud saw. Everything that is
-//! started has a guard (crate `control-plane`) and ends with this program, whatever its end is.
+//! `programs` finds or builds what runs, `story` tells it, `node_story` tells it with pods on a node, `scenes` is what
+//! both have, `received` judges what the cloud saw. Everything that is started has a guard (crate `control-plane`) and
+//! ends with this program, whatever its end is.
 
 mod error;
 mod memory;
+mod node_story;
 mod operator;
 mod patience;
 mod programs;
 mod received;
 mod rights;
+mod scenes;
 mod screen;
 mod simulator;
 mod story;
@@ -24,9 +27,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::{Error, Result};
 use crate::operator::Files;
-use crate::programs::Programs;
+use crate::programs::{Images, Programs};
 use crate::screen::{Screen, complain};
-use crate::story::STEPS;
+use crate::simulator::Simulator;
 use crate::terminal::Terminal;
 
 /// Shows what gaap-operator does, on a real Kubernetes API server and a simulated cloud.
@@ -36,6 +39,12 @@ struct Arguments {
     /// Leave everything running at the end, to play with, until Ctrl-C.
     #[arg(long)]
     keep: bool,
+    /// Tell it on a node that runs pods, with the images of `make image`. Needs root.
+    #[arg(long)]
+    node: bool,
+    /// Only say whether it can be told on this machine.
+    #[arg(long)]
+    check: bool,
     /// Use gaap-operator and gaap-simulator as they are beside this program, and do not run Cargo.
     #[arg(long)]
     no_build: bool,
@@ -60,33 +69,110 @@ async fn main() -> ExitCode {
     }
 }
 
+/// What is needed for the one story or the other.
+enum Parts {
+    Plain(Programs),
+    Node(Images),
+}
+
+/// Who plays in it.
+enum Cast {
+    Plain(Box<story::Cast>),
+    Node(Box<Simulator>),
+}
+
+impl Parts {
+    async fn gather(arguments: &Arguments) -> Result<Self> {
+        match arguments.node {
+            false => Programs::find_or_build(!arguments.no_build).await.map(Self::Plain),
+            true => Images::find().await.map(Self::Node),
+        }
+    }
+
+    fn screen(&self) -> Screen {
+        match self {
+            Self::Plain(_) => Screen::new(story::STEPS),
+            Self::Node(_) => Screen::new(node_story::STEPS),
+        }
+    }
+
+    fn open(&self, screen: &Screen) -> Result<()> {
+        match self {
+            Self::Plain(_) => story::open(screen),
+            Self::Node(_) => node_story::open(screen),
+        }
+    }
+
+    async fn tell(&self, terminal: &Terminal<'_>) -> Result<Cast> {
+        match self {
+            Self::Plain(programs) => story::tell(terminal, programs).await.map(Box::new).map(Cast::Plain),
+            Self::Node(images) => node_story::tell(terminal, images).await.map(Box::new).map(Cast::Node),
+        }
+    }
+
+    async fn last_words(&self, terminal: &Terminal<'_>) -> Option<String> {
+        match self {
+            Self::Plain(_) => {
+                let log = std::fs::read_to_string(Files::of(terminal.guard).log).ok()?;
+                Some(format!("The operator's last lines:\n{}", tail(&log)))
+            }
+            Self::Node(_) => node_story::last_words(terminal).await,
+        }
+    }
+}
+
+impl Cast {
+    fn invite(&self, terminal: &Terminal<'_>) -> Result<()> {
+        match self {
+            Self::Plain(cast) => story::invite(terminal, cast),
+            Self::Node(simulator) => node_story::invite(terminal, simulator),
+        }
+    }
+
+    async fn curtain(self, terminal: &Terminal<'_>) -> Result<()> {
+        match self {
+            Self::Plain(cast) => story::curtain(terminal, *cast).await,
+            Self::Node(simulator) => node_story::curtain(terminal, *simulator).await,
+        }
+    }
+}
+
 async fn run(arguments: &Arguments) -> Result<ExitCode> {
     for place in ["deploy/helm/gaap-operator/Chart.yaml", "deploy/samples"] {
         if !Path::new(place).exists() {
             return Err(Error::Place { path: place.into() });
         }
     }
+    if arguments.node {
+        // Before a build of many minutes.
+        control_plane::node::availability().map_err(Error::NoNode)?;
+    }
+    if arguments.check {
+        return Ok(ExitCode::SUCCESS);
+    }
     // Signals are not caught yet: one ends us at once, and the guards end the builds.
-    let programs = Programs::find_or_build(!arguments.no_build).await?;
+    let parts = Parts::gather(arguments).await?;
     let mut signals = Signals::catch()?;
-    let screen = Screen::new(STEPS);
-    story::open(&screen)?;
+    let screen = parts.screen();
+    parts.open(&screen)?;
+    let options = Options { controllers: arguments.node, node: arguments.node, ..Options::default() };
     let plane = tokio::select! {
-        plane = ControlPlane::start(Options::default()) => plane?,
+        plane = ControlPlane::start(options) => plane?,
         () = signals.next() => return Ok(interrupted()),
     };
     let guard = Guard::new(&std::env::temp_dir(), "gaap-demo").await?;
-    let told = tell(arguments, &programs, &Terminal::new(&screen, &plane, &guard), &mut signals).await;
+    let terminal = Terminal::new(&screen, &plane, &guard);
+    let told = tell(arguments, &parts, &terminal, &mut signals).await;
     if told.is_err()
-        && let Ok(log) = std::fs::read_to_string(Files::of(&guard).log)
+        && let Some(words) = parts.last_words(&terminal).await
     {
-        complain(&format!("The operator's last lines:\n{}", tail(&log)));
+        complain(&words);
     }
     guard.end().await?;
     plane.stop().await?;
     let code = told?;
     if code == ExitCode::SUCCESS {
-        story::close(&screen, arguments.keep)?;
+        scenes::close(&screen, arguments.keep)?;
     }
     Ok(code)
 }
@@ -94,21 +180,23 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
 /// The whole story, unless a signal ends it before its end.
 async fn tell(
     arguments: &Arguments,
-    programs: &Programs,
+    parts: &Parts,
     terminal: &Terminal<'_>,
     signals: &mut Signals,
 ) -> Result<ExitCode> {
     let cast = tokio::select! {
-        cast = story::tell(terminal, programs) => cast?,
+        cast = parts.tell(terminal) => cast?,
         () = signals.next() => return Ok(interrupted()),
     };
     if arguments.keep {
-        story::invite(terminal, &cast)?;
+        cast.invite(terminal)?;
         signals.next().await;
-    } else {
-        story::curtain(terminal, cast).await?;
+        return Ok(ExitCode::SUCCESS);
     }
-    Ok(ExitCode::SUCCESS)
+    tokio::select! {
+        ended = cast.curtain(terminal) => ended.map(|()| ExitCode::SUCCESS),
+        () = signals.next() => Ok(interrupted()),
+    }
 }
 
 /// The signals that ask a program to end.

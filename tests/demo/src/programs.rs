@@ -61,6 +61,34 @@ impl Programs {
     }
 }
 
+/// The container images, which `scripts/image.sh` has made.
+#[derive(Debug)]
+pub struct Images {
+    /// Of the operator.
+    pub operator: PathBuf,
+    /// Of the simulated cloud.
+    pub simulator: PathBuf,
+}
+
+impl Images {
+    /// Finds them, and finds or builds everything else that a node runs.
+    ///
+    /// # Errors
+    /// When an image is missing, or a build fails.
+    pub async fn find() -> Result<Self> {
+        // A relative path is shorter to read: the demo runs in the folder of the repository.
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+        let [operator, simulator] = NAMES.map(|name| target.join("image").join(format!("{name}.tar")));
+        for path in [&operator, &simulator] {
+            if !path.is_file() {
+                return Err(Error::NoImage { path: path.clone() });
+            }
+        }
+        Binaries::find_or_build_for_node().await?;
+        Ok(Self { operator, simulator })
+    }
+}
+
 fn one_after_the_other(available: Option<u64>) -> String {
     let found = match available {
         #[expect(clippy::cast_precision_loss, reason = "one decimal place is shown")]

@@ -75,6 +75,14 @@ impl Simulator {
         Ok(Self { url, client: client()?, _process: process })
     }
 
+    /// One that runs elsewhere and is reached at this URL, for as long as `way` runs.
+    ///
+    /// # Errors
+    /// When no client can be made.
+    pub fn reached(url: String, way: Child) -> Result<Self> {
+        Ok(Self { url, client: client()?, _process: way })
+    }
+
     /// Where it listens, for example `http://127.0.0.1:23456`.
     pub fn url(&self) -> &str {
         &self.url
@@ -168,6 +176,11 @@ impl Simulator {
 /// The answer to the next DestroyProxies of this proxy is lost after the cloud has acted on it.
 pub fn answer_lost(id: &str) -> Value {
     json!({"kind": "answer-lost", "action": "DestroyProxies", "ids": [id]})
+}
+
+/// The next DestroyProxies of this proxy is carried out and not answered, until the fault is removed.
+pub fn hang(id: &str) -> Value {
+    json!({"kind": "hang", "action": "DestroyProxies", "ids": [id]})
 }
 
 /// Every look at this proxy still shows the state from before, until the fault is removed.

@@ -1,36 +1,25 @@
 //! The main job, step by step: what is shown, and what must be true of it.
 
-use std::time::Duration;
-
-use control_plane::{Position, free_port};
+use control_plane::free_port;
 
 use crate::error::{Result, promise};
 use crate::operator::{Files, Operator};
-use crate::patience::until;
 use crate::programs::Programs;
-use crate::received::{Destruction, HEADER, Received, destroyed_once, rows};
-use crate::rights::nothing_refused;
+use crate::received::Received;
+use crate::scenes::{
+    self, CHART, EDGE, FORCED, KEPT, NAMESPACE, RELEASE, REPEATED, SECRET, judge_repeat, show_and_judge, show_proxies,
+};
 use crate::screen::Screen;
-use crate::simulator::{Proxy, Simulator, answer_lost, stale_after_accept};
+use crate::simulator::{Simulator, answer_lost, stale_after_accept};
 use crate::terminal::Terminal;
 
 /// How many steps there are.
 pub const STEPS: usize = 10;
 
-/// Release, ServiceAccount and Secret are in this namespace.
-const NAMESPACE: &str = "gaap-system";
-/// The release, and with it the ServiceAccount.
-const RELEASE: &str = "gaap-operator";
-/// The Secret with the credentials.
-const SECRET: &str = "gaap-credentials";
-
 /// How long an accepted destroy takes in the simulated cloud. How long it takes in the real one is not documented.
 const DESTROY_DURATION: &str = "3s";
 /// One for each sample, and two to play with.
 const PROXIES: u32 = 6;
-
-/// Nothing in the demo takes longer on a machine that works.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// Who plays: both end when this is dropped.
 #[derive(Debug)]
@@ -38,18 +27,6 @@ pub struct Cast {
     simulator: Simulator,
     operator: Operator,
 }
-
-/// A resource of deploy/samples.
-struct Sample {
-    name: &'static str,
-    proxy: &'static str,
-    force: bool,
-}
-
-const EDGE: Sample = Sample { name: "edge-sg", proxy: "link-sim00001", force: false };
-const FORCED: Sample = Sample { name: "forced", proxy: "link-sim00002", force: true };
-const KEPT: Sample = Sample { name: "kept", proxy: "link-sim00003", force: false };
-const REPEATED: Sample = Sample { name: "edge-jp", proxy: "link-sim00004", force: false };
 
 /// What is shown before the cluster starts.
 ///
@@ -99,10 +76,9 @@ async fn install(terminal: &Terminal<'_>) -> Result<()> {
     terminal.kubectl(&["create", "namespace", NAMESPACE]).await?;
     let files = Files::of(terminal.guard);
     files.write_credentials()?;
-    let files = format!("--from-file={}", files.credentials.display());
-    terminal.kubectl(&["create", "secret", "generic", SECRET, "-n", NAMESPACE, &files]).await?;
+    scenes::make_secret(terminal, &files.credentials).await?;
     let secret = format!("credentials.existingSecret={SECRET}");
-    let chart = ["install", RELEASE, "deploy/helm/gaap-operator", "-n", NAMESPACE];
+    let chart = ["install", RELEASE, CHART, "-n", NAMESPACE];
     let settings = ["--set", "replicaCount=0", "--set", &secret, "--hide-notes"];
     terminal.helm(&[&chart[..], &settings[..]].concat()).await?;
     let served = ["wait", "--for=condition=Established", "crd/gaapproxies.gaap-operator.io", "--timeout=30s"];
@@ -149,41 +125,16 @@ fn two_free_addresses() -> Result<[String; 2]> {
 }
 
 async fn apply_samples(terminal: &Terminal<'_>) -> Result<()> {
-    let screen = terminal.screen;
-    screen.step(5, "Create a resource for each of four proxies; the operator finds them in the cloud")?;
-    terminal.kubectl(&["apply", "-f", "deploy/samples"]).await?;
-    terminal.kubectl(&["wait", "--for=condition=Ready", "gaapproxies", "--all", "--timeout=30s"]).await?;
-    terminal.kubectl(&["get", "gaapproxies"]).await
+    terminal.screen.step(5, "Create a resource for each of four proxies; the operator finds them in the cloud")?;
+    scenes::apply_samples(terminal).await
 }
 
 async fn delete_one(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<()> {
     let screen = terminal.screen;
     screen.step(6, "Delete one resource: kubectl returns when its proxy is proved gone")?;
-    let before = simulator.position().await?;
-    let deletion = terminal.kubectl(&["delete", "gaapproxy", EDGE.name]);
-    tokio::try_join!(deletion, look_meanwhile(terminal, &EDGE))?;
-    let destruction = show_and_judge(terminal, simulator, before, &EDGE).await?;
-    promise(destruction.requests == 1, || format!("nothing failed, yet {} requests were sent", destruction.requests))?;
+    scenes::delete_undisturbed(terminal, simulator, &EDGE, "gaapproxy").await?;
     screen.say("One request, one destroyed proxy, then two looks in a row that did not find it. The events say so:")?;
     terminal.kubectl(&["events", "--for", "gaapproxy/edge-sg"]).await
-}
-
-/// What somebody else sees while kubectl waits. On a machine so slow that the moment is missed, nothing is shown.
-async fn look_meanwhile(terminal: &Terminal<'_>, sample: &Sample) -> Result<()> {
-    let state = "jsonpath={.status.proxy.status}";
-    let being_destroyed = until("The destruction", LIMIT, async || {
-        let seen = terminal.ask_kubectl(&["get", "gaapproxy", sample.name, "-o", state]).await?;
-        Ok(match seen.as_deref() {
-            None => Ok(false),
-            Some("DESTROYING") => Ok(true),
-            Some(other) => Err(format!("the proxy is {other:?}")),
-        })
-    });
-    if being_destroyed.await? {
-        terminal.screen.say("(meanwhile, in another terminal:)")?;
-        terminal.kubectl(&["get", "gaapproxies"]).await?;
-    }
-    Ok(())
 }
 
 async fn delete_with_a_lost_answer(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<()> {
@@ -209,42 +160,12 @@ async fn delete_with_a_lost_answer_and_late_reads(terminal: &Terminal<'_>, simul
     let stale = simulator.add_fault(&stale_after_accept(REPEATED.proxy)).await?;
     let deletion = terminal.kubectl(&["delete", "gaapproxy", REPEATED.name]);
     let end_of_the_lag = async {
-        until("A second request to destroy the proxy", LIMIT, async || {
-            let requests = simulator.received_so_far(before).await?;
-            let sent = requests.iter().filter(|request| request.destroys(REPEATED.proxy)).count();
-            Ok(if sent > 1 { Ok(()) } else { Err(format!("{sent} so far")) })
-        })
-        .await?;
+        scenes::wait_for_destroys("A second request to destroy the proxy", simulator, before, &REPEATED, 2).await?;
         simulator.remove_fault(stale).await
     };
     tokio::try_join!(deletion, end_of_the_lag)?;
     let destruction = show_and_judge(terminal, simulator, before, &REPEATED).await?;
-    promise(destruction.first_answer_lost && destruction.requests > 1, || {
-        format!("the request was to be repeated after a lost answer, and there are {}", destruction.requests)
-    })?;
-    screen.say(format!("{} requests, one ClientToken: {}", destruction.requests, destruction.client_token))?;
-    screen.say("The cloud knew the repeat by it, and destroyed once.")
-}
-
-/// Shows what the cloud received about the proxy of a deleted resource, and checks that it went as it must.
-async fn show_and_judge(
-    terminal: &Terminal<'_>,
-    simulator: &Simulator,
-    before: u64,
-    sample: &Sample,
-) -> Result<Destruction> {
-    let requests = simulator.received(before).await?;
-    terminal.screen.say("The cloud received:")?;
-    terminal.screen.table(HEADER, &rows(&requests, sample.proxy))?;
-    let proxies = simulator.proxies().await?;
-    promise(proxies.iter().all(|proxy| proxy.id != sample.proxy), || format!("{} still exists", sample.proxy))?;
-    is_gone(terminal, sample).await?;
-    destroyed_once(&requests, sample.proxy, sample.force)
-}
-
-async fn is_gone(terminal: &Terminal<'_>, sample: &Sample) -> Result<()> {
-    let left = terminal.ask_kubectl(&["get", "gaapproxy", sample.name, "--ignore-not-found", "-o", "name"]).await?;
-    promise(left.as_deref().map(str::trim) == Some(""), || format!("the resource {} is still there", sample.name))
+    judge_repeat(screen, &destruction)
 }
 
 async fn retain(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<()> {
@@ -252,7 +173,7 @@ async fn retain(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<()> {
     screen.step(9, "Delete a resource with deletionPolicy: Retain: it goes at once, and its proxy stays")?;
     let before = simulator.position().await?;
     terminal.kubectl(&["delete", "gaapproxy", KEPT.name]).await?;
-    is_gone(terminal, &KEPT).await?;
+    scenes::is_gone(terminal, &KEPT).await?;
     let asked: Vec<Received> = simulator.received(before).await?;
     promise(asked.is_empty(), || format!("the cloud was asked {} times", asked.len()))?;
     let all = simulator.received(0).await?;
@@ -267,17 +188,6 @@ async fn retain(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<()> {
     })
 }
 
-async fn show_proxies(terminal: &Terminal<'_>, simulator: &Simulator) -> Result<Vec<Proxy>> {
-    let proxies = simulator.proxies().await?;
-    let row = |proxy: &Proxy| {
-        let origins = if proxy.bound { "bound" } else { "none" };
-        [proxy.id.clone(), proxy.status.clone(), origins.to_owned(), proxy.accepted_destroys.to_string()]
-    };
-    let header = ["PROXY", "STATUS", "ORIGINS", "ACCEPTED DESTROYS"];
-    terminal.screen.table(header, &proxies.iter().map(row).collect::<Vec<_>>())?;
-    Ok(proxies)
-}
-
 /// The last step: the operator ends, and what the API server says of it is looked at.
 ///
 /// # Errors
@@ -287,23 +197,8 @@ pub async fn curtain(terminal: &Terminal<'_>, cast: Cast) -> Result<()> {
     screen.step(STEPS, "End the operator with SIGTERM, as a node does; then everything else")?;
     let status = cast.operator.stop().await?;
     promise(status.success(), || format!("the operator was to end with status 0, but: {status}"))?;
-    let user = format!("system:serviceaccount:{NAMESPACE}:{RELEASE}");
-    let entries = terminal.plane.settled_audit(Position::default()).await?;
-    let requests = nothing_refused(&entries, &user)?;
+    let requests = scenes::nothing_was_refused(terminal).await?;
     screen.say(format!("It ended with status 0. The API server refused none of its {requests} requests."))
-}
-
-/// The last words, when nothing is left.
-///
-/// # Errors
-/// When nobody reads the output.
-pub fn close(screen: &Screen, kept: bool) -> Result<()> {
-    let told = match kept {
-        // The reader knows, and played since then.
-        true => "Ended".to_owned(),
-        false => format!("All of it was checked and holds. Done in {:.0} s", screen.seconds()),
-    };
-    screen.conclude(&format!("{told}; nothing is left running."))
 }
 
 /// How to go on playing.
@@ -312,16 +207,7 @@ pub fn close(screen: &Screen, kept: bool) -> Result<()> {
 /// When nobody reads the output.
 pub fn invite(terminal: &Terminal<'_>, cast: &Cast) -> Result<()> {
     let screen = terminal.screen;
-    screen.step(STEPS, "Everything shown was checked and holds, and is left running. In another terminal:")?;
-    screen.command(&format!("export KUBECONFIG={}", terminal.plane.admin_kubeconfig().display()))?;
-    screen.command(&format!("export PATH={}/bin:$PATH", terminal.guard.folder().display()))?;
-    screen.command("kubectl get gaapproxies")?;
-    screen.say(format!("{}, link-sim00005 and link-sim00006 are yours:", KEPT.proxy))?;
-    screen.command("sed s/00001/00005/ deploy/samples/edge-sg.yaml | kubectl apply -f -")?;
-    screen.command("kubectl delete gaap edge-sg")?;
-    screen.say("What the cloud has, and what it has received:")?;
-    screen.command(&format!("curl {}/_sim/proxies", cast.simulator.url()))?;
-    screen.command(&format!("curl {}/_sim/requests", cast.simulator.url()))?;
+    scenes::invite(terminal, &cast.simulator, STEPS, "link-sim00003, link-sim00005 and link-sim00006")?;
     screen.say(format!("What the operator says: {}", Files::of(terminal.guard).log.display()))?;
     screen.say("Ctrl-C ends all of it.")
 }

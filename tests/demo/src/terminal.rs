@@ -8,7 +8,7 @@ use std::time::Duration;
 use control_plane::{ControlPlane, Guard};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::error::{Error, Result};
@@ -65,6 +65,52 @@ impl<'a> Terminal<'a> {
         let output = output.await?;
         self.guard.forget(&name);
         Ok(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
+    /// Asks kubectl something that is not shown and that has to succeed.
+    ///
+    /// # Errors
+    /// As [`Terminal::ask_kubectl`], and when it fails.
+    pub async fn kubectl_says(&self, arguments: &[&str]) -> Result<String> {
+        let failed = || Error::Command {
+            line: typed("kubectl", arguments),
+            status: "no success".to_owned(),
+            output: String::new(),
+        };
+        self.ask_kubectl(arguments).await?.ok_or_else(failed)
+    }
+
+    /// Shows kubectl piped into grep for a plain text, and what the lines have from there on, which is returned.
+    ///
+    /// # Errors
+    /// When kubectl fails, or does not end in time.
+    pub async fn kubectl_lines(&self, arguments: &[&str], text: &str) -> Result<Vec<String>> {
+        self.screen.command(&format!("{} | grep -o '{text}.*'", typed("kubectl", arguments)))?;
+        let said = self.kubectl_says(arguments).await?;
+        let found = said.lines().filter_map(|line| line.find(text).and_then(|start| line.get(start..)));
+        let lines: Vec<String> = found.map(str::to_owned).collect();
+        lines.iter().try_for_each(|line| self.screen.output(line))?;
+        Ok(lines)
+    }
+
+    /// Shows and starts a command of kubectl that goes on, and returns it with the first line that it says.
+    ///
+    /// # Errors
+    /// When it cannot be started, or says nothing in time.
+    pub async fn start_kubectl(&self, arguments: &[&str]) -> Result<(Child, String)> {
+        self.type_in("kubectl", arguments)?;
+        let program = &self.plane.binaries().kubectl;
+        let (_, mut command) = self.command("kubectl", program, &self.plane.kubectl())?;
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
+        let cannot = |source| Error::Start { program: "kubectl".to_owned(), source };
+        let mut child = command.spawn().map_err(cannot)?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            let reading = async { BufReader::new(stdout).read_line(&mut line).await.map_err(cannot) };
+            self.limited("kubectl", arguments, reading).await?;
+        }
+        self.screen.output(line.trim())?;
+        Ok((child, line.trim().to_owned()))
     }
 
     /// Shows a command that is run in another way.

@@ -3,10 +3,13 @@
 // clippy.toml allows these in test functions only, and a helper of tests is none.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod node;
+
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -20,8 +23,18 @@ const LIMIT_UNDER_LOAD: Duration = Duration::from_secs(180);
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_gaap-demo");
 
+/// One with a node takes the whole machine, and how long it takes is told for a machine that does nothing else.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+#[expect(dead_code, reason = "they are only held")]
+enum Turn {
+    Shared(RwLockReadGuard<'static, ()>),
+    Alone(RwLockWriteGuard<'static, ()>),
+}
+
 /// A demo with a temporary folder of its own, so that everything it leaves would be seen.
 struct Demo {
+    _turn: Turn,
     temporary: tempfile::TempDir,
     child: Child,
     lines: Option<Lines<BufReader<ChildStdout>>>,
@@ -38,6 +51,12 @@ impl Demo {
     }
 
     fn start_program(program: &Path, arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
+        // Every test has a thread of its own, which may wait.
+        let turn = Turn::Shared(MACHINE.read().unwrap_or_else(PoisonError::into_inner));
+        Self::start_in(turn, program, arguments, prepare)
+    }
+
+    fn start_in(turn: Turn, program: &Path, arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let mut command = Command::new(program);
         command.args(arguments).current_dir(root()).env("TMPDIR", temporary.path());
@@ -46,7 +65,7 @@ impl Demo {
         // A group of its own stands for the foreground group of a terminal.
         let mut child = command.process_group(0).spawn().unwrap();
         let lines = child.stdout.take().map(|stdout| BufReader::new(stdout).lines());
-        Self { temporary, child, lines, seen: Vec::new() }
+        Self { _turn: turn, temporary, child, lines, seen: Vec::new() }
     }
 
     fn pid(&self) -> Pid {
@@ -130,8 +149,8 @@ fn processes() -> Vec<String> {
 
 #[tokio::test]
 async fn the_demo_tells_the_whole_story_within_a_minute_and_leaves_nothing() {
-    let begun = Instant::now();
     let mut demo = Demo::start(&["--no-build"]);
+    let begun = Instant::now();
     let (status, errors) = demo.finish().await;
     let took = begun.elapsed();
     let told = demo.seen.join("\n");
@@ -240,6 +259,8 @@ async fn an_operator_that_fails_is_told_with_its_last_words() {
     let (status, errors) = demo.finish().await;
     assert_eq!(status.code(), Some(1));
     assert!(errors.contains("gaap-operator is not there: build it with"), "{errors}");
+    // Its turn: one who waits to be alone would let nobody in before.
+    drop(demo);
 
     let simulator = Path::new(PROGRAM).with_file_name("gaap-simulator");
     std::os::unix::fs::symlink(simulator, folder.path().join("gaap-simulator")).unwrap();
