@@ -262,6 +262,11 @@ async fn describe_codes(part: usize, parts: usize) {
             assert!(message.contains(&answer.request_id), "{code}: {message}");
         }
         world.fault_hits(first).await;
+        if ABSENT.contains(code) {
+            // Two such answers would be a proof: the first is forgotten.
+            world.operator().crash_and_restart().await;
+            world.available(&name).await;
+        }
 
         let second = world.fault(fault("DescribeProxies", &id, code));
         world.delete(&name).await;

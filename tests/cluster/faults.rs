@@ -80,6 +80,8 @@ fn destroyed_once(world: &World, row: &str, proxy: &str, expected: &str) {
 
 /// The step that was shown first in the deletion, with its event, and that nobody was asked to act.
 async fn told_first(world: &World, name: &str, reason: &str) {
+    // The gauges tell of a step before its condition is written.
+    world.was(name, "a step of its deletion", |object| condition(object, "Deleting").is_some()).await;
     let reasons = world.reasons(name, "Deleting");
     assert_eq!(reasons.first().map(String::as_str), Some(reason), "{name}: {reasons:?}");
     let event = world.event(name, reason).await;

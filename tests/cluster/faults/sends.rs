@@ -120,8 +120,9 @@ pub(super) fn small_bomb(fault: Fault) -> Fault {
 #[tokio::test]
 async fn a_request_to_destroy_that_meets_a_fault_is_followed_by_a_look_and_accepted_once() {
     in_both_modes("faults of sends", async |world: World| {
-        // Longer than the deadline of a call, so that the look after a lost answer still sees the proxy.
-        world.cloud().change_settings(|settings| settings.destroy_duration_ms = 3_500);
+        // Much longer than the deadline of a call, so that the look after a lost answer still sees the proxy, on a loaded
+        // machine too.
+        world.cloud().change_settings(|settings| settings.destroy_duration_ms = 8_000);
         // Whoever followed the redirect would come here.
         let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
         elsewhere.set_nonblocking(true).unwrap();
