@@ -18,12 +18,14 @@ pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/helm/gaap-o
 pub const PREVIOUS_CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pods/gaap-operator-0.1.0.tgz");
 const CRD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/gaapproxies.yaml");
 
-static SHARED: OnceCell<Option<Arc<Bed>>> = OnceCell::const_new();
+static SHARED: OnceCell<Option<Arc<ControlPlane>>> = OnceCell::const_new();
 static SERVICES: OnceLock<Runtime> = OnceLock::new();
 
 /// A cluster that runs pods.
 pub struct Bed {
-    pub plane: ControlPlane,
+    pub plane: Arc<ControlPlane>,
+    /// Of this test alone: the connections of a client live on the runtime of the test that first used them, and would end
+    /// with it under the others.
     pub client: kube::Client,
 }
 
@@ -32,12 +34,14 @@ impl Bed {
     /// `REQUIRE_NODE=1`).
     pub async fn shared() -> Option<Arc<Self>> {
         let make = || async {
-            let bed = Self::make(false).await?;
+            let plane = plane(false).await?;
+            let bed = Self { client: client(&plane), plane };
             bed.kubectl(&["apply", "-f", CRD]).await;
             bed.kubectl(&["wait", "--for=condition=Established", "crd/gaapproxies.gaap-operator.io"]).await;
-            Some(Arc::new(bed))
+            Some(bed.plane)
         };
-        SHARED.get_or_init(make).await.clone()
+        let plane = SHARED.get_or_init(make).await.clone()?;
+        Some(Arc::new(Self { client: client(&plane), plane }))
     }
 
     /// One of its own, with nothing installed, for a test that would disturb the others. None where there can be no node,
@@ -47,32 +51,8 @@ impl Bed {
             eprintln!("skipped: this test changes the whole cluster, and that is somebody else's");
             return None;
         }
-        Self::make(true).await
-    }
-
-    async fn make(own: bool) -> Option<Self> {
-        if !is_foreign() && !wanted() {
-            return None;
-        }
-        // The control plane lives on the runtime that started it, and that of a test ends with the test.
-        let plane = on_services(async move {
-            let options = Options { controllers: true, node: true, ..Options::default() };
-            let plane = match own {
-                true => ControlPlane::start(options).await,
-                false => ControlPlane::attach_or_start(options).await,
-            };
-            plane.unwrap_or_else(|error| panic!("{error}"))
-        })
-        .await;
-        if let Some(node) = plane.node() {
-            for name in ["gaap-operator", "gaap-simulator"] {
-                let archive = images().join(format!("{name}.tar"));
-                assert!(archive.exists(), "{} is not there: run make image", archive.display());
-                node.import_image(&archive).await.unwrap();
-            }
-        }
-        let client = client(&plane).await;
-        Some(Self { plane, client })
+        let plane = plane(true).await?;
+        Some(Self { client: client(&plane), plane })
     }
 
     /// Runs kubectl as the administrator and returns what it printed.
@@ -98,8 +78,34 @@ impl Bed {
 
     /// Ends a cluster of one's own.
     pub async fn end(self) {
-        on_services(async move { self.plane.stop().await.unwrap() }).await;
+        let plane = Arc::into_inner(self.plane).expect("nobody else uses it");
+        on_services(async move { plane.stop().await.unwrap() }).await;
     }
+}
+
+/// A cluster with the images on it.
+async fn plane(own: bool) -> Option<Arc<ControlPlane>> {
+    if !is_foreign() && !wanted() {
+        return None;
+    }
+    // The control plane lives on the runtime that started it, and that of a test ends with the test.
+    let plane = on_services(async move {
+        let options = Options { controllers: true, node: true, ..Options::default() };
+        let plane = match own {
+            true => ControlPlane::start(options).await,
+            false => ControlPlane::attach_or_start(options).await,
+        };
+        plane.unwrap_or_else(|error| panic!("{error}"))
+    })
+    .await;
+    if let Some(node) = plane.node() {
+        for name in ["gaap-operator", "gaap-simulator"] {
+            let archive = images().join(format!("{name}.tar"));
+            assert!(archive.exists(), "{} is not there: run make image", archive.display());
+            node.import_image(&archive).await.unwrap();
+        }
+    }
+    Some(Arc::new(plane))
 }
 
 /// Somebody else's cluster is used.
@@ -120,11 +126,15 @@ fn images() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(target).join("image")
 }
 
-async fn client(plane: &ControlPlane) -> kube::Client {
+fn client(plane: &ControlPlane) -> kube::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config = Kubeconfig::read_from(plane.admin_kubeconfig()).unwrap();
-    let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
-    on_services(async move { kube::Client::try_from(config).unwrap() }).await
+    let options = KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(config, &options);
+    let mut config = futures::executor::block_on(config).unwrap();
+    // A /readyz that says 503 is an answer, and kube would ask again for minutes.
+    config.default_retry = false;
+    kube::Client::try_from(config).unwrap()
 }
 
 /// Runs a future where servers live that serve more than one test.

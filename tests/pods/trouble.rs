@@ -47,9 +47,10 @@ impl Install {
     async fn readyz(&self, pod: &str) -> String {
         let path = format!("/api/v1/namespaces/{}/pods/{pod}:8081/proxy/readyz", self.namespace);
         let request = http::Request::get(path).body(Vec::new()).unwrap();
-        match self.bed.client.request_text(request).await {
-            Ok(text) => text,
-            Err(error) => error.to_string(),
+        match tokio::time::timeout(Duration::from_secs(10), self.bed.client.request_text(request)).await {
+            Ok(Ok(text)) => text,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in 10 s".to_owned(),
         }
     }
 
