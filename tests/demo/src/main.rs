@@ -20,10 +20,12 @@ mod terminal;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use control_plane::{ControlPlane, Guard, Options, tail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 
 use crate::error::{Error, Result};
 use crate::operator::Files;
@@ -49,6 +51,9 @@ struct Arguments {
     #[arg(long)]
     no_build: bool,
 }
+
+/// A signal to a whole group reaches all its processes within less.
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// As a shell tells of a program that ended by SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -156,10 +161,8 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let screen = parts.screen();
     parts.open(&screen)?;
     let options = Options { controllers: arguments.node, node: arguments.node, ..Options::default() };
-    let plane = tokio::select! {
-        plane = ControlPlane::start(options) => plane?,
-        () = signals.next() => return Ok(interrupted()),
-    };
+    let plane = async { ControlPlane::start(options).await.map_err(Error::from) };
+    let Some(plane) = signals.unless_one_comes(plane).await? else { return Ok(interrupted()) };
     let guard = Guard::new(&std::env::temp_dir(), "gaap-demo").await?;
     let terminal = Terminal::new(&screen, &plane, &guard);
     let told = tell(arguments, &parts, &terminal, &mut signals).await;
@@ -184,19 +187,14 @@ async fn tell(
     terminal: &Terminal<'_>,
     signals: &mut Signals,
 ) -> Result<ExitCode> {
-    let cast = tokio::select! {
-        cast = parts.tell(terminal) => cast?,
-        () = signals.next() => return Ok(interrupted()),
-    };
+    let Some(cast) = signals.unless_one_comes(parts.tell(terminal)).await? else { return Ok(interrupted()) };
     if arguments.keep {
         cast.invite(terminal)?;
         signals.next().await;
         return Ok(ExitCode::SUCCESS);
     }
-    tokio::select! {
-        ended = cast.curtain(terminal) => ended.map(|()| ExitCode::SUCCESS),
-        () = signals.next() => Ok(interrupted()),
-    }
+    let ended = signals.unless_one_comes(cast.curtain(terminal)).await?;
+    Ok(ended.map_or_else(interrupted, |()| ExitCode::SUCCESS))
 }
 
 /// The signals that ask a program to end.
@@ -214,6 +212,19 @@ impl Signals {
             terminate: catch(SignalKind::terminate())?,
             hang_up: catch(SignalKind::hangup())?,
         })
+    }
+
+    /// What comes of this work; `None` when a signal comes first, and the work is given up.
+    async fn unless_one_comes<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+        let done = tokio::select! {
+            done = work => done,
+            () = self.next() => return Ok(None),
+        };
+        // Ctrl-C also ends programs that we have asked something, which may be noticed before the signal is.
+        if done.is_err() && timeout(MOMENT, self.next()).await.is_ok() {
+            return Ok(None);
+        }
+        done.map(Some)
     }
 
     async fn next(&mut self) {
