@@ -113,6 +113,16 @@ pub fn is_foreign() -> bool {
     std::env::var_os(control_plane::TEST_CLUSTER).is_some_and(|value| !value.is_empty())
 }
 
+/// None, and one line that says why, on somebody else's cluster: for a test that stops or kills what is in a pod from
+/// outside, or measures it there.
+pub fn own_node() -> Option<()> {
+    if is_foreign() {
+        eprintln!("skipped: only on a node of our own can a process in a pod be stopped, killed or measured");
+        return None;
+    }
+    Some(())
+}
+
 /// Repository and tag of an image, as the chart wants them.
 pub fn image(name: &str) -> (String, String) {
     let variable = format!("{}_IMAGE", name.replace('-', "_").to_uppercase());

@@ -23,7 +23,7 @@ async fn helm_install_brings_two_replicas_up_and_kubectl_delete_destroys_the_pro
     install.destroyed_once(1..=1).await;
     assert!(install.cloud.destroys(&proxy(2)).await.is_empty());
 
-    if let Some(node) = install.node() {
+    if let Some(node) = install.bed.plane.node() {
         let pid = node.container_pid(&install.namespace, &leader, "operator").await.unwrap();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         for line in ["Uid:\t65532\t65532", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use control_plane::Node;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
@@ -38,15 +37,6 @@ impl OperatorPod {
 }
 
 impl Install {
-    /// The node that the pods run on, for what only our own can do; a test that needs it is skipped elsewhere.
-    pub fn node(&self) -> Option<&Node> {
-        let node = self.bed.plane.node();
-        if node.is_none() {
-            eprintln!("skipped: only on a node of our own can a process in a pod be stopped or killed");
-        }
-        node
-    }
-
     /// The operator's pods.
     pub async fn pods(&self) -> Vec<OperatorPod> {
         let api: Api<Pod> = Api::namespaced(self.bed.client.clone(), &self.namespace);
