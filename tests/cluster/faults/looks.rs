@@ -124,9 +124,6 @@ async fn walk(world: &World, turn: &Mutex<()>, row: &Row, proxy: String) {
 
     let faulty = world.looks(&proxy).into_iter().rfind(|look| look.faults.contains(&row.kind.name()));
     let faulty = faulty.unwrap_or_else(|| panic!("{}: no look met the fault", row.name));
-    if row.first != DESTROYING {
-        assert!(world.destroys(&proxy).is_empty(), "{}: sent without a look", row.name);
-    }
     world.gone(row.name).await;
     told_first(world, row.name, row.first).await;
     if row.absent {
@@ -136,6 +133,7 @@ async fn walk(world: &World, turn: &Mutex<()>, row: &Row, proxy: String) {
     destroyed_once(world, row.name, &proxy, "a");
     let sent = &world.destroys(&proxy)[0];
     if row.first != DESTROYING {
+        // By the order of the simulator's log: the fault is over by now, so a request may be on its way already.
         let good = |look: &Entry| look.seq > faulty.seq && look.code == "OK" && look.delivered;
         let good = world.looks(&proxy).into_iter().find(good);
         assert!(good.unwrap().seq < sent.seq, "{}: sent without a good look", row.name);
