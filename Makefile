@@ -4,10 +4,11 @@
 # make image     container images without an engine, below target/image (TAG=NAME:TAG names the operator's)
 # make test-fast what needs neither an API server nor Python
 # make cluster   a real Kubernetes of one node, until Ctrl-C (needs Linux and root)
+# make mutants   changes the pure core in every way and asks whether a test notices (DIFF=REV: only what changed since)
 # make lint      formatting and clippy
 # make generate  the CRD, the chart's copy of it, the manifests, the chart's README
 
-.PHONY: demo image test test-fast cluster lint generate
+.PHONY: demo image test test-fast cluster mutants lint generate
 
 demo:
 	@scripts/prerequisites.sh
@@ -29,6 +30,10 @@ cluster:
 	@scripts/prerequisites.sh
 	@cargo build --locked --quiet --workspace --bin gaap-control-plane
 	@exec "$${CARGO_TARGET_DIR:-target}/debug/gaap-control-plane" up --node
+
+mutants:
+	@scripts/prerequisites.sh
+	@scripts/mutants.sh $(if $(DIFF),--diff $(DIFF))
 
 lint:
 	cargo fmt --all --check
