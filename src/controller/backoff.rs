@@ -70,6 +70,21 @@ mod tests {
     }
 
     #[test]
+    fn a_contradiction_is_looked_at_after_a_poll_and_then_less_and_less_often() {
+        let poll = Duration::from_secs(1);
+        let after = |failures| hold(&failure(Class::Observe), failures, poll, Duration::ZERO, 1, 1.0).until.as_secs();
+        assert_eq!([1, 2, 3, 4].map(after), [1, 2, 4, 8]);
+        assert_eq!(pause(Class::Observe, 2, 1.0), Duration::from_secs(5), "never more often than a poll");
+    }
+
+    #[test]
+    fn throttling_of_any_kind_is_over_in_eight_seconds() {
+        let throttled = Failure { reason: Reason::Throttled, ..failure(Class::Backoff) };
+        let after = |failures| hold(&throttled, failures, Duration::ZERO, Duration::ZERO, 1, 1.0).until.as_secs();
+        assert_eq!([1, 2, 3, 4, 12].map(after), [2, 4, 8, 8, 8]);
+    }
+
+    #[test]
     fn throttling_waits_one_to_five_seconds() {
         assert_eq!(pause(Class::Soon, 9, 0.0), Duration::from_secs(1));
         assert_eq!(pause(Class::Soon, 9, 1.0), Duration::from_secs(5));

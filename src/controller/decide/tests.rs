@@ -658,3 +658,27 @@ fn a_create_time_in_the_future_is_told_and_looked_at_again() {
     assert_eq!((step_reason(&decision), decision.again), (Reason::WaitingForCloud, Some(Duration::from_secs(600))));
     assert_eq!(decide(&observation, at(600.0)).step, Step::Look);
 }
+
+#[test]
+fn the_proof_begins_anew_with_the_first_answer_from_the_account_in_use() {
+    let mut observation = deleting();
+    observation.memory.record_look(LookRecord { account: Some(other_account()), ..looked(1.0, Seen::Absent) });
+    observation.memory.record_look(looked(2.0, Seen::Absent));
+    observation.memory.record_look(looked(7.0, Seen::Absent));
+    assert_eq!(decide(&observation, at(7.0)).step, Step::Release(Release::Gone));
+}
+
+#[test]
+fn every_failure_says_when_the_next_try_is() {
+    for (class, reason, words) in [
+        (Class::Config, Reason::Refused, "within 30 minutes"),
+        (Class::User, Reason::CredentialsInvalid, "within 10 minutes"),
+        (Class::Soon, Reason::Throttled, "within 5 seconds"),
+        (Class::Backoff, Reason::CloudUnreachable, "growing pauses"),
+    ] {
+        let mut observation = deleting();
+        observation.cloud = Cloud::Blocked(Failure { reason, ..failure(class) });
+        let plan = decide(&observation, at(0.0)).status.unwrap();
+        assert!(plan.headline().1.contains(words), "{class:?}: {plan:?}");
+    }
+}
