@@ -6,13 +6,13 @@
 //! ```
 
 use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
 use secrecy::zeroize::Zeroizing;
 use sha2::digest::InvalidLength;
 use sha2::{Digest, Sha256};
 
 const ALGORITHM: &str = "TC3-HMAC-SHA256";
 const TERMINATOR: &str = "tc3_request";
-const SECONDS_PER_DAY: i64 = 86_400;
 
 /// Lower-case hexadecimal SHA-256.
 pub fn sha256_hex(bytes: &[u8]) -> String {
@@ -109,18 +109,9 @@ pub fn authorization(secret_id: &str, string: &StringToSign, signature: &str) ->
 /// `YYYY-MM-DD` in UTC of a Unix time. Taken from the very timestamp that is sent: a local date is wrong for some
 /// hours of every day, and a second look at the clock is wrong at midnight.
 ///
-/// Howard Hinnant's `civil_from_days`; a date library would be a dependency for these lines.
+/// A time that no calendar holds becomes 1970, which the cloud refuses as it would that time.
 fn utc_date(timestamp: i64) -> String {
-    let days = timestamp.div_euclid(SECONDS_PER_DAY) + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
+    Timestamp::from_second(timestamp).unwrap_or(Timestamp::UNIX_EPOCH).strftime("%F").to_string()
 }
 
 #[cfg(test)]
