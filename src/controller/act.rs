@@ -1,6 +1,7 @@
 //! Performing one decided step: the only code that writes anywhere.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
@@ -12,7 +13,7 @@ use crate::controller::context::Context;
 use crate::controller::decide::Release;
 use crate::controller::failure::Failure;
 use crate::controller::finalizer;
-use crate::controller::kube_call::{KubeError, kube_call};
+use crate::controller::kube_call::{KubeError, kube_call, kube_call_within};
 use crate::controller::memory::{Hold, LookRecord, Outcome, Seen, SendRecord};
 use crate::controller::object::WatchedProxy;
 use crate::controller::observation::{Claim, Resource};
@@ -49,9 +50,9 @@ pub enum ActError {
 }
 
 /// Reads the resource from the API server; none when it is gone, or another of the same name is there.
-pub async fn read_fresh(context: &Context, resource: &Resource) -> Result<Option<Resource>, ActError> {
+pub async fn read_fresh(context: &Context, resource: &Resource, limit: Duration) -> Result<Option<Resource>, ActError> {
     let call = api(context, resource);
-    let object = match kube_call("reading the resource", call.get(&resource.name)).await {
+    let object = match kube_call_within(limit, "reading the resource", call.get(&resource.name)).await {
         Ok(object) => object,
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => return Err(error.into()),

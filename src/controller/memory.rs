@@ -122,6 +122,8 @@ pub struct Memory {
     /// The last request that may have been taken, whatever a later one was answered: a refusal or the rate limit says
     /// nothing about the requests before it.
     pub doubt: Option<SendRecord>,
+    /// A request that the status tells of and this process did not send: its token, and since when that was known here.
+    pub told: Option<(String, Duration)>,
     /// The resource was in deletion already when this process met it: what an earlier process sent is not known.
     pub met_deleting: bool,
     /// Failed looks in a row.
@@ -160,6 +162,15 @@ impl Memory {
             Seen::Failed(_) => self.look_failures = self.look_failures.saturating_add(1),
         }
         self.look = Some(look);
+    }
+
+    /// Takes in the token of the request that the status tells of.
+    pub fn read_token(&mut self, token: &str, now: Duration) {
+        let own = self.send.as_ref().is_some_and(|send| send.client_token == token);
+        let known = self.told.as_ref().is_some_and(|(told, _)| told == token);
+        if !own && !known {
+            self.told = Some((token.to_owned(), now));
+        }
     }
 
     /// Takes in a request that is about to be sent. What was seen before it no longer counts: only a look that is

@@ -18,6 +18,9 @@ pub fn observe(context: &Context, resource: &Resource, fresh: bool, now: Now) ->
             }
         });
     }
+    if let Some(token) = resource.status.destroy.as_ref().and_then(|destroy| destroy.client_token.as_deref()) {
+        context.memories.update(&resource.uid, |memory| memory.read_token(token, now.monotonic));
+    }
     Observation {
         resource: resource.clone(),
         fresh,

@@ -53,27 +53,10 @@ async fn adopt(world: &World, names: &[&str]) {
     join_all(names.iter().map(|name| world.available(name))).await;
 }
 
-/// The requests to destroy a proxy without copies made on the way, each token by a letter in order of its first use:
-/// `aa` is a request that was sent again, `ab` one that a new one followed.
-fn tokens(world: &World, proxy: &str) -> String {
-    let mut known: Vec<String> = Vec::new();
-    let sent = world.destroys(proxy).into_iter().filter(|entry| entry.duplicate_of.is_none());
-    let letters = sent.map(|entry| {
-        assert_eq!((entry.ids.as_slice(), entry.force), ([proxy.to_owned()].as_slice(), Some(0)), "{entry:?}");
-        let token = entry.client_token.expect("a ClientToken");
-        let place = known.iter().position(|have| *have == token).unwrap_or_else(|| {
-            known.push(token);
-            known.len() - 1
-        });
-        char::from(b'a' + u8::try_from(place).unwrap())
-    });
-    letters.collect()
-}
-
 /// The proxy was destroyed by these requests, one of which was accepted.
 fn destroyed_once(world: &World, row: &str, proxy: &str, expected: &str) {
     let destroys = world.destroys(proxy);
-    assert_eq!(tokens(world, proxy), expected, "{row}: {destroys:#?}");
+    assert_eq!(world.tokens(proxy), expected, "{row}: {destroys:#?}");
     assert_eq!(world.accepted(proxy), 1, "{row}: {destroys:#?}");
     assert_eq!(world.cloud().proxy(proxy), None, "{row}");
 }

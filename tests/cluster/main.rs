@@ -15,6 +15,9 @@
 
 mod harness;
 
+/// Worlds at work at the same time.
+const WORLDS_AT_ONCE: usize = 4;
+
 mod api_server;
 mod canary;
 mod check;

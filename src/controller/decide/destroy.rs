@@ -206,7 +206,8 @@ pub(super) fn just_accepted(observation: &Observation, now: Now) -> Option<Decis
     Some(Decision::wait(plan, Some(until(due, now))))
 }
 
-/// The last request: from memory, or after a restart from what the status tells of it. Its waits begin anew then.
+/// The last request: from memory, or what the status tells of one that another process sent: before a restart, or beside
+/// this one. Its waits begin when this process was told of it.
 fn last_send(observation: &Observation) -> Option<SendRecord> {
     let Observation { resource, memory, .. } = observation;
     if let Some(send) = &memory.send {
@@ -234,11 +235,12 @@ fn last_send(observation: &Observation) -> Option<SendRecord> {
         // Throttled or not: what was sent before it is not known.
         _ => Outcome::Unknown(failure(Class::Observe)),
     };
+    let told = memory.told.as_ref().filter(|(told, _)| *told == token).map(|(_, since)| *since);
     Some(SendRecord {
         attempt: stored.attempt,
         force,
         client_token: token,
-        at: memory.since,
+        at: told.unwrap_or(memory.since),
         at_unix: Duration::ZERO,
         outcome,
     })

@@ -482,6 +482,28 @@ fn after_a_restart_an_accepted_request_is_waited_for_anew() {
     assert_eq!(decide(&observation, at(60.0)).step, Step::Store);
 }
 
+/// Two operators at once: the other one's request is no older than the sight of it, however long this process knows the
+/// resource.
+#[test]
+fn a_request_that_another_operator_made_is_waited_for_from_when_it_was_told() {
+    let mut observation = running(0.0);
+    let token = sent(0.0, accepted()).client_token;
+    observation.resource.status.destroy = Some(DestroyStatus {
+        client_token: Some(token.clone()),
+        attempt: 0,
+        force: Some(false),
+        last_code: Some("OK".into()),
+        ..Default::default()
+    });
+    observation.memory.since = mono(-100.0);
+    observation.memory.read_token(&token, mono(10.0));
+    observation.memory.read_token(&token, mono(20.0));
+    observation.memory.record_look(present(69.9, ProxyStatus::Running));
+    assert_eq!(step_reason(&decide(&observation, at(69.9))), Reason::Destroying);
+    observation.memory.record_look(present(70.0, ProxyStatus::Running));
+    assert_eq!(decide(&observation, at(70.0)).step, Step::Store);
+}
+
 #[test]
 fn after_a_restart_a_request_that_was_refused_is_not_repeated_with_its_token() {
     let mut observation = running(0.0);

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use gaap_simulator::{AbsentAnswer, Credential, DEFAULT_UIN, Fault, Kind};
 use serde_json::json;
 
-use super::{adopt, destroyed_once, in_both_modes, proxy, tokens, told_first, waits, world};
+use super::{adopt, destroyed_once, in_both_modes, proxy, told_first, waits, world};
 use crate::harness::{OTHER, PROXY, World};
 
 const NAMES: &[&str] = &["a", "b", "c", "d"];
@@ -18,7 +18,7 @@ async fn delete_all(world: &World) {
 async fn end(world: World, expected: impl Fn(&str) -> bool) {
     join_all(NAMES.iter().map(|name| world.gone(name))).await;
     for (place, name) in NAMES.iter().enumerate() {
-        let sent = tokens(&world, &proxy(place));
+        let sent = world.tokens(&proxy(place));
         assert!(expected(&sent), "{name}: {sent}");
         destroyed_once(&world, name, &proxy(place), &sent);
     }

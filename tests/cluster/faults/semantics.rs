@@ -6,7 +6,7 @@ use futures::future::join_all;
 use gaap_simulator::{AbsentAnswer, Entry, Fault, Kind, ProxySpec, Sight, TokenMode};
 use serde_json::{Value, json};
 
-use super::{adopt, destroyed_once, in_both_modes, proxy, seconds_between, tokens, told_first, waits};
+use super::{adopt, destroyed_once, in_both_modes, proxy, seconds_between, told_first, waits};
 use crate::harness::{LIMIT, World, until};
 
 const WORLDS: &[&[&str]] = &[
@@ -181,11 +181,7 @@ impl Row<'_> {
         self.delete().await;
         self.world.gone(self.name).await;
         let sent = self.world.destroys(&self.proxy);
-        assert_eq!(
-            (tokens(self.world, &self.proxy).as_str(), self.world.accepted(&self.proxy)),
-            ("ab", 2),
-            "{sent:#?}"
-        );
+        assert_eq!((self.world.tokens(&self.proxy).as_str(), self.world.accepted(&self.proxy)), ("ab", 2), "{sent:#?}");
         assert!(seconds_between(&sent[0], &sent[1]) >= 1.95, "{sent:#?}");
         assert_eq!(sent[0].accepted_create_times, sent[1].accepted_create_times, "it is the same proxy");
     }
@@ -233,7 +229,7 @@ impl Row<'_> {
         waits(self.world, "Replaced", 1.0).await;
         self.world.change_spec(self.name, json!({"deletionPolicy": "Retain"})).await;
         self.world.gone(self.name).await;
-        assert_eq!((tokens(self.world, &self.proxy).as_str(), self.world.accepted(&self.proxy)), ("a", 1));
+        assert_eq!((self.world.tokens(&self.proxy).as_str(), self.world.accepted(&self.proxy)), ("a", 1));
         assert_eq!(self.world.cloud().proxy(&self.proxy).unwrap().status, "RUNNING", "the other proxy lives");
     }
 }

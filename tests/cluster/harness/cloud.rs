@@ -21,6 +21,23 @@ impl World {
         self.calls("DescribeProxies", proxy)
     }
 
+    /// The requests to destroy a proxy without copies made on the way, each token by a letter in order of its first use:
+    /// `aa` is a request that was sent again, `ab` one that a new one followed.
+    pub fn tokens(&self, proxy: &str) -> String {
+        let mut known: Vec<String> = Vec::new();
+        let sent = self.destroys(proxy).into_iter().filter(|entry| entry.duplicate_of.is_none());
+        let letters = sent.map(|entry| {
+            assert_eq!((entry.ids.as_slice(), entry.force), ([proxy.to_owned()].as_slice(), Some(0)), "{entry:?}");
+            let token = entry.client_token.expect("a ClientToken");
+            let place = known.iter().position(|have| *have == token).unwrap_or_else(|| {
+                known.push(token);
+                known.len() - 1
+            });
+            char::from(b'a' + u8::try_from(place).unwrap())
+        });
+        letters.collect()
+    }
+
     fn calls(&self, action: &str, proxy: &str) -> Vec<Entry> {
         let fits = |entry: &Entry| entry.action == action && entry.ids.iter().any(|id| id == proxy);
         self.requests().into_iter().filter(fits).collect()

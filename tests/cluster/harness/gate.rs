@@ -10,16 +10,22 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, to_bytes};
-use axum::extract::State;
 use axum::http::{HeaderName, Method, Request, Response, StatusCode, Uri, header};
-use futures::StreamExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::call::{Call, Write, is_watch};
 use super::patience::{LIMIT, until};
+use super::watch_stream::{WatchFaults, WatchKind, with_faults};
+use super::wire_fault::{WireFault, WireFaults, WireKind, status};
 
 /// Where a request is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,62 +36,11 @@ pub enum Side {
     After,
 }
 
-/// A write of the operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Write {
-    /// The patch that stores the finalizer.
-    AddFinalizer,
-    /// The patch that removes it.
-    RemoveFinalizer,
-    /// Any patch of the status.
-    Status,
-    /// A patch of the status whose body holds this text.
-    StatusWith(&'static str),
-}
-
-impl Write {
-    fn is(self, method: &Method, path: &str, body: &str) -> bool {
-        if method != Method::PATCH || !path.contains("/gaapproxies/") {
-            return false;
-        }
-        let status = path.ends_with("/status");
-        match self {
-            Write::AddFinalizer => !status && body.contains("\"add\""),
-            Write::RemoveFinalizer => !status && body.contains("\"remove\""),
-            Write::Status => status,
-            Write::StatusWith(text) => status && body.contains(text),
-        }
-    }
-}
-
-/// What a hold waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wanted {
-    Write(Write),
-    /// The list that comes before a watch.
-    List,
-}
-
-impl Wanted {
-    fn is(self, method: &Method, uri: &Uri, body: &str) -> bool {
-        match self {
-            Wanted::Write(write) => write.is(method, uri.path(), body),
-            Wanted::List => method == Method::GET && uri.path().ends_with("/gaapproxies") && !is_watch(uri),
-        }
-    }
-}
-
-fn is_watch(uri: &Uri) -> bool {
-    uri.query().is_some_and(|query| query.contains("watch=true"))
-}
-
 #[derive(Default)]
 struct Holds {
-    wanted: Vec<(u64, Wanted, Side)>,
+    wanted: Vec<(u64, Call, Side)>,
     reached: BTreeMap<u64, Fate>,
     next: u64,
-    /// Watches that were opened before this many silences are silent.
-    silences: u64,
 }
 
 /// What becomes of a held request.
@@ -103,6 +58,8 @@ struct Shared {
     client: Client,
     holds: Arc<Mutex<Holds>>,
     changed: watch::Sender<u64>,
+    faults: Arc<Mutex<WireFaults>>,
+    watches: watch::Sender<WatchFaults>,
 }
 
 /// A gate that serves until it is dropped.
@@ -127,11 +84,16 @@ impl Gate {
         config.default_retry = false;
         config.read_timeout = None;
         let client = Client::try_from(config).unwrap();
-        let shared = Shared { client, holds: Arc::default(), changed: watch::Sender::new(0) };
+        let shared = Shared {
+            client,
+            holds: Arc::default(),
+            changed: watch::Sender::default(),
+            faults: Arc::default(),
+            watches: watch::Sender::default(),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = axum::Router::new().fallback(forward).with_state(shared.clone());
-        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let server = tokio::spawn(serve(listener, shared.clone()));
         Self { address, shared, server }
     }
 
@@ -142,15 +104,16 @@ impl Gate {
 
     /// The next request of this kind is held.
     pub fn hold(&self, write: Write, side: Side) -> Hold<'_> {
-        self.hold_any(Wanted::Write(write), side)
+        self.hold_any(Call::Write(write), side)
     }
 
     /// The next list of resources is held: it comes before a watch begins.
     pub fn hold_list(&self, side: Side) -> Hold<'_> {
-        self.hold_any(Wanted::List, side)
+        self.hold_any(Call::List, side)
     }
 
-    fn hold_any(&self, wanted: Wanted, side: Side) -> Hold<'_> {
+    /// The next request of this kind is held.
+    pub fn hold_any(&self, wanted: Call, side: Side) -> Hold<'_> {
         let mut holds = self.shared.holds.lock().unwrap();
         holds.next += 1;
         let number = holds.next;
@@ -161,7 +124,59 @@ impl Gate {
     /// Nothing more comes through the watches that are open now, not even their end, as when a firewall forgets
     /// their connections. New watches, and everything else, go through.
     pub fn silence_open_watches(&self) {
-        self.shared.holds.lock().unwrap().silences += 1;
+        self.open_watches(WatchKind::Silent);
+    }
+
+    /// What becomes of the watches that are open now. New ones go through.
+    pub fn open_watches(&self, kind: WatchKind) {
+        self.shared.watches.send_modify(|faults| *faults = WatchFaults { made: faults.made + 1, last: Some(kind) });
+    }
+
+    /// Scripts a fault; its number.
+    pub fn fault(&self, fault: WireFault) -> u64 {
+        self.faults().add(fault)
+    }
+
+    /// Whether this fault has hit its request.
+    pub fn has_hit(&self, number: u64) -> bool {
+        self.faults().has_hit(number)
+    }
+
+    /// Waits until it has.
+    pub async fn fault_hits(&self, number: u64) {
+        until(&format!("a hit of fault {number} of the gate"), LIMIT, async || {
+            if self.has_hit(number) { Ok(()) } else { Err("none".to_owned()) }
+        })
+        .await;
+    }
+
+    /// Lets a request arrive that is on its way, and waits until it has.
+    pub async fn let_arrive(&self, number: u64) {
+        self.faults().release(number);
+        self.shared.changed.send_modify(|version| *version += 1);
+        until("the arrival of a request that was on its way", LIMIT, async || {
+            if self.faults().arrived.contains(&number) { Ok(()) } else { Err("not yet".to_owned()) }
+        })
+        .await;
+    }
+
+    /// How many faults have hit their requests.
+    pub fn hits(&self) -> usize {
+        self.faults().hits()
+    }
+
+    /// How many faults wait for their requests.
+    pub fn waiting_faults(&self) -> usize {
+        self.faults().waiting()
+    }
+
+    /// Takes back the faults that have not hit.
+    pub fn clear_faults(&self) {
+        self.faults().clear();
+    }
+
+    fn faults(&self) -> std::sync::MutexGuard<'_, WireFaults> {
+        self.shared.faults.lock().unwrap()
     }
 }
 
@@ -215,11 +230,19 @@ impl Shared {
         self.changed.send_modify(|version| *version += 1);
     }
 
+    /// Returns when a request that is on its way may arrive.
+    async fn released(&self, number: u64) {
+        let mut changed = self.changed.subscribe();
+        while !self.faults.lock().unwrap().is_released(number) {
+            let _ = changed.changed().await;
+        }
+    }
+
     /// Holds this request if somebody wants that. False when it is to be lost.
     async fn pass(&self, method: &Method, uri: &Uri, body: &str, side: Side) -> bool {
         let number = {
             let mut holds = self.holds.lock().unwrap();
-            let fits = |(_, wanted, at): &(u64, Wanted, Side)| *at == side && wanted.is(method, uri, body);
+            let fits = |(_, wanted, at): &(u64, Call, Side)| *at == side && wanted.is(method, uri, body);
             let Some(place) = holds.wanted.iter().position(fits) else { return true };
             let (number, ..) = holds.wanted.remove(place);
             holds.reached.insert(number, Fate::Held);
@@ -253,25 +276,62 @@ fn lost(why: &str) -> Response<Body> {
     answer
 }
 
-async fn forward(State(shared): State<Shared>, request: Request<Body>) -> Response<Body> {
+/// The connection ends without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("a scripted fault cuts the connection")]
+struct Cut;
+
+/// hyper itself, not `axum::serve`: a fault must be able to end a connection without an answer.
+async fn serve(listener: TcpListener, shared: Shared) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        tokio::spawn(converse(stream, shared.clone()));
+    }
+}
+
+async fn converse(stream: TcpStream, shared: Shared) {
+    let service = service_fn(|request| forward(shared.clone(), request));
+    // How a connection ends is no concern of the gate.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn forward(shared: Shared, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
     let (mut parts, body) = request.into_parts();
-    let body = to_bytes(body, 4 << 20).await.unwrap_or_default();
+    let body = to_bytes(Body::new(body), 4 << 20).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&body).into_owned();
     let (method, uri) = (parts.method.clone(), parts.uri.clone());
     for name in [header::HOST, header::AUTHORIZATION, header::CONNECTION] {
         parts.headers.remove(name);
     }
-    if !shared.pass(&method, &uri, &text, Side::Before).await {
-        return lost("the gate lost the request");
+    let hit = shared.faults.lock().unwrap().hit(&method, &uri, &text);
+    let kind = hit.map(|(_, kind)| kind);
+    match kind {
+        Some(WireKind::Refused(code)) => return Ok(status(code)),
+        Some(WireKind::CutBefore) => return Err(Cut),
+        Some(WireKind::HangBefore) => std::future::pending().await,
+        _ => {}
     }
-    let opened = shared.holds.lock().unwrap().silences;
+    if !shared.pass(&method, &uri, &text, Side::Before).await {
+        return Ok(lost("the gate lost the request"));
+    }
+    let faults = shared.watches.subscribe();
     let request = Request::from_parts(parts, kube::client::Body::from(body.to_vec()));
-    let answer = match shared.client.send(request).await {
+    let answer = match hit {
+        Some((number, WireKind::Late(_) | WireKind::OnItsWay)) => late(&shared, request, number, kind).await,
+        _ => shared.client.send(request).await,
+    };
+    match kind {
+        Some(WireKind::ErrorAfterCommit(code)) => return Ok(status(code)),
+        Some(WireKind::CutAfter) => return Err(Cut),
+        Some(WireKind::HangAfter) => std::future::pending().await,
+        _ => {}
+    }
+    let answer = match answer {
         Ok(answer) => answer,
-        Err(error) => return lost(&error.to_string()),
+        Err(error) => return Ok(lost(&error.to_string())),
     };
     if !shared.pass(&method, &uri, &text, Side::After).await {
-        return lost("the gate lost the answer");
+        return Ok(lost("the gate lost the answer"));
     }
     let (mut parts, body) = answer.into_parts();
     // The server of the gate frames the answer itself.
@@ -279,20 +339,28 @@ async fn forward(State(shared): State<Shared>, request: Request<Body>) -> Respon
         parts.headers.remove(name);
     }
     let body = Body::new(body);
-    if !is_watch(&uri) {
-        return Response::from_parts(parts, body);
-    }
-    let silent = move || shared.holds.lock().unwrap().silences > opened;
-    // The end of the watch is held back as well: a marker after the last chunk waits like any other.
-    let chunks = body.into_data_stream().map(Some).chain(futures::stream::once(async { None }));
-    let chunks = chunks.then(move |chunk| {
-        let silent = silent();
-        async move {
-            if silent {
-                std::future::pending::<()>().await;
-            }
-            chunk
+    Ok(Response::from_parts(parts, if is_watch(&uri) { with_faults(body, faults) } else { body }))
+}
+
+/// Sends a request later, in a task of its own: it arrives also when its caller has gone.
+async fn late(
+    shared: &Shared,
+    mut request: Request<kube::client::Body>,
+    number: u64,
+    kind: Option<WireKind>,
+) -> kube::Result<Response<kube::client::Body>> {
+    let shared = shared.clone();
+    // The oracle judges what its sender did by when it was sent.
+    let agent = format!("on-its-way-since/{:.6}", Timestamp::now());
+    request.headers_mut().insert(header::USER_AGENT, agent.parse().expect("a header value"));
+    let sending = tokio::spawn(async move {
+        match kind {
+            Some(WireKind::Late(time)) => tokio::time::sleep(time).await,
+            _ => shared.released(number).await,
         }
+        let answer = shared.client.send(request).await;
+        shared.faults.lock().unwrap().arrived.insert(number);
+        answer
     });
-    Response::from_parts(parts, Body::from_stream(chunks.filter_map(async |chunk| chunk)))
+    sending.await.expect("a task that does not panic")
 }

@@ -2,13 +2,13 @@
 
 use gaap_simulator::{DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY, DEFAULT_UIN};
 use k8s_openapi::jiff::Timestamp;
-use oracle::{Account, Context, Secret, parse_duration};
+use oracle::{Account, Context, Replica, Secret, parse_duration};
 use serde_json::Value;
 
 use super::operator::Operator;
 use super::patience::{LIMIT, until};
 use super::shared::{RELEASE, SYSTEM};
-use super::world::World;
+use super::world::{SECOND_KEY, World};
 
 /// The user that the operator is for the API server.
 pub fn operator_user() -> String {
@@ -81,6 +81,7 @@ impl World {
         Context {
             operator_users: vec![operator_user()],
             operator_starts: self.operators().flat_map(Operator::starts).collect(),
+            replicas: self.replicas(),
             namespaces: self.namespaces.clone(),
             watched_namespaces: self.watched.clone(),
             lease_namespace: Some(self.namespace.clone()),
@@ -93,6 +94,18 @@ impl World {
             texts: self.operators().map(|operator| ("operator log".to_owned(), operator.log())).collect(),
             ..Context::default()
         }
+    }
+
+    /// How two operators are told apart: each has a key and a token of its own.
+    fn replicas(&self) -> Vec<Replica> {
+        let Some(second) = &self.second else { return Vec::new() };
+        let replica = |operator: &Operator, secret_id: &str| Replica {
+            host: operator.host(),
+            secret_id: secret_id.to_owned(),
+            credential: operator.credential(),
+            starts: operator.starts(),
+        };
+        vec![replica(&self.operator, DEFAULT_SECRET_ID), replica(second, SECOND_KEY.0)]
     }
 
     /// Every account that a key of this cloud belongs to.

@@ -15,6 +15,8 @@
 
 #![allow(dead_code, unused_imports, reason = "what one test does not use, another may")]
 
+mod build;
+mod call;
 mod cloud;
 mod gate;
 mod judge;
@@ -25,9 +27,13 @@ mod replicas;
 mod serving;
 mod shared;
 mod sight;
+mod watch_stream;
+mod wire_fault;
 mod world;
 
-pub use gate::{Gate, Hold, Side, Write};
+pub use build::Build;
+pub use call::{Call, Write};
+pub use gate::{Gate, Hold, Side};
 pub use judge::operator_user;
 pub use objects::manifest;
 pub use operator::{Operator, Signal};
@@ -36,4 +42,6 @@ pub use replicas::LEASE;
 pub use serving::Metrics;
 pub use shared::{CHART, Cluster, RELEASE, SYSTEM, guard, operator_program, run};
 pub use sight::{Event, condition, headline};
-pub use world::{BOTH, Build, FLAGS, OTHER, PROXY, World, in_both_modes, worlds_at_work};
+pub use watch_stream::WatchKind;
+pub use wire_fault::{WireFault, WireKind};
+pub use world::{BOTH, FLAGS, OTHER, PROXY, World, in_both_modes, worlds_at_work};

@@ -22,6 +22,8 @@ pub struct Launch {
     /// Unique in this test run.
     pub name: String,
     pub kubeconfig: PathBuf,
+    /// Its token at the API server, also where the kubeconfig leads through a gate.
+    pub credential: String,
     pub flags: Vec<String>,
     pub environment: Vec<(String, String)>,
     /// Both outputs are appended to it, over all starts.
@@ -51,7 +53,7 @@ impl Operator {
     pub async fn spawn(&self) {
         assert!(self.running.lock().unwrap().is_none(), "one process at a time");
         let (guard, program) = (guard().await, operator_program().await);
-        let Launch { name, kubeconfig, flags, environment, log } = &self.launch.lock().unwrap().clone();
+        let Launch { name, kubeconfig, flags, environment, log, .. } = &self.launch.lock().unwrap().clone();
         let number = self.starts.lock().unwrap().len();
         let name = format!("{name}-{number}");
         let file = OpenOptions::new().create(true).append(true).open(log).unwrap();
@@ -80,6 +82,11 @@ impl Operator {
         let launch = self.launch.lock().unwrap();
         let host = launch.environment.iter().find(|(name, _)| name == "HOSTNAME");
         host.map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
+    /// The id of its token, as the audit log tells it.
+    pub fn credential(&self) -> String {
+        self.launch.lock().unwrap().credential.clone()
     }
 
     /// The next start is with this kubeconfig.

@@ -14,10 +14,18 @@ pub const LEASE: Duration = Duration::from_secs(15);
 impl World {
     /// Who holds the Lease, as it is stored: `HOSTNAME_…`; empty when nobody does.
     pub async fn holder(&self) -> String {
+        self.lease().await["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The version of the Lease: another one after every renewal.
+    pub async fn lease_version(&self) -> String {
+        self.lease().await["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Null when there is none.
+    async fn lease(&self) -> Value {
         let arguments = ["get", "lease", "gaap-operator", "--ignore-not-found", "-o", "json"];
-        let lease = self.kubectl(&arguments).await;
-        let lease: Value = serde_json::from_str(&lease).unwrap_or_default();
-        lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
+        serde_json::from_str(&self.kubectl(&arguments).await).unwrap_or_default()
     }
 
     /// The replica that leads, and the one that stands by.
@@ -27,10 +35,9 @@ impl World {
             holder => Ok(holder),
         })
         .await;
-        let second = self.second.as_ref().expect("a world built with .replicas()");
         match holder.split_once('_').expect("an identity of ours").0 {
-            "first" => (&self.operator, second),
-            _ => (second, &self.operator),
+            "first" => (&self.operator, self.second()),
+            _ => (self.second(), &self.operator),
         }
     }
 

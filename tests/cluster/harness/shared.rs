@@ -19,10 +19,7 @@ pub const SYSTEM: &str = "gaap-system";
 /// The chart of this repository.
 pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/helm/gaap-operator");
 
-/// Worlds at work at the same time.
-const TURNS: usize = 4;
-
-static TURN: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(TURNS)));
+static TURN: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(crate::WORLDS_AT_ONCE)));
 static SHARED: OnceCell<Arc<Cluster>> = OnceCell::const_new();
 static GUARD: OnceCell<Guard> = OnceCell::const_new();
 static SERVICES: OnceLock<Runtime> = OnceLock::new();

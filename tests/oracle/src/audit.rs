@@ -8,6 +8,8 @@ use crate::object::Resource;
 use crate::report::{Evidence, Source};
 
 const PLURAL: &str = "gaapproxies";
+const CREDENTIAL: &str = "/user/extra/authentication.kubernetes.io~1credential-id/0";
+const ON_ITS_WAY: &str = "on-its-way-since/";
 const GROUP: &str = "gaap-operator.io";
 
 /// One request to the API server.
@@ -19,6 +21,8 @@ pub(crate) struct Call<'a> {
     pub verb: &'a str,
     pub user: &'a str,
     pub by_operator: bool,
+    /// Which token it came with, where the log tells it.
+    pub credential: Option<&'a str>,
     pub resource: &'a str,
     pub group: &'a str,
     pub subresource: &'a str,
@@ -28,6 +32,9 @@ pub(crate) struct Call<'a> {
     pub code: i64,
     /// False while it goes on: a watch has an entry when it is opened, and one when it ends.
     pub complete: bool,
+    /// When it left its sender, if it was held up on its way and its user agent tells that (`on-its-way-since/…`); else
+    /// when the API server had it.
+    pub sent: Moment,
     /// When the API server had the request: what it did comes later.
     pub received: Moment,
     /// When the entry was made: what the call did came earlier.
@@ -43,12 +50,15 @@ impl<'a> Call<'a> {
         if text("/verb").is_empty() || user.is_empty() {
             return Err(format!("audit[{number}] names no verb or no user"));
         }
+        let received = time("/requestReceivedTimestamp")?;
+        let sent = text("/userAgent").rsplit_once(ON_ITS_WAY).and_then(|(_, since)| Moment::parse(since));
         Ok(Self {
             number,
             entry,
             verb: text("/verb"),
             user,
             by_operator: context.is_operator(user),
+            credential: entry.pointer(CREDENTIAL).and_then(Value::as_str),
             resource: text("/objectRef/resource"),
             group: text("/objectRef/apiGroup"),
             subresource: text("/objectRef/subresource"),
@@ -57,7 +67,8 @@ impl<'a> Call<'a> {
             uri: text("/requestURI"),
             code: entry.pointer("/responseStatus/code").and_then(Value::as_i64).unwrap_or(0),
             complete: text("/stage") == "ResponseComplete",
-            received: time("/requestReceivedTimestamp")?,
+            sent: sent.unwrap_or(received),
+            received,
             ended: time("/stageTimestamp")?,
         })
     }
@@ -132,8 +143,13 @@ fn describe(resource: Resource<'_>) -> String {
 
 /// Evidence without secrets: an entry that holds one is left out.
 pub(crate) fn evidence(source: Source, line: &str, entry: &Value, context: &Context) -> Evidence {
+    let mut entry = entry.clone();
+    if let Some(members) = entry.as_object_mut() {
+        // It says who sent it, and is no part of what was asked and told.
+        members.remove("secretId");
+    }
     let text = entry.to_string();
-    let entry = if context.redact(&text) == text { entry.clone() } else { Value::Null };
+    let entry = if context.redact(&text) == text { entry } else { Value::Null };
     Evidence { source, line: context.redact(line), entry }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Request<'a> {
     pub entry: &'a Value,
     pub time: Moment,
     pub account: &'a str,
+    /// The key that signed, where the log tells it.
+    pub secret_id: Option<&'a str>,
     pub action: &'a str,
     pub ids: Vec<&'a str>,
     pub force: Option<i64>,
@@ -133,6 +135,7 @@ impl<'a> Request<'a> {
             entry,
             time,
             account: text(entry, "account"),
+            secret_id: entry.get("secretId").and_then(Value::as_str),
             action: text(entry, "action"),
             ids: texts(entry, "ids"),
             force: entry.get("force").and_then(Value::as_i64),

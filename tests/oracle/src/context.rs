@@ -19,6 +19,9 @@ pub struct Context {
     /// When a process of the operator was started (RFC 3339), each one. What it knew only in memory does not count
     /// beyond a start. Empty: one process, started before the log begins.
     pub operator_starts: Vec<String>,
+    /// How several operators are told apart. Empty: nothing is judged by which of them did it, and what one of them knows
+    /// is taken to be known to all.
+    pub replicas: Vec<Replica>,
     /// Only objects in these namespaces are judged. Empty: all.
     pub namespaces: Vec<String>,
     /// Namespaces the operator watches (`--watch-namespace`). Empty: all.
@@ -43,6 +46,19 @@ pub struct Context {
     pub texts: Vec<(String, String)>,
     /// Allowances for what two logs cannot tell.
     pub tolerance: Tolerance,
+}
+
+/// One of several operators.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replica {
+    /// Its name: what its identity in the Lease begins with, before `_`.
+    pub host: String,
+    /// The id of the key with which it signs. Never printed.
+    pub secret_id: String,
+    /// The `authentication.kubernetes.io/credential-id` of its token, as the audit log has it: `JTI=…`.
+    pub credential: String,
+    /// When a process of it was started (RFC 3339), each one; also among `operator_starts`.
+    pub starts: Vec<String>,
 }
 
 /// An account and the endpoint it was asked at. An empty endpoint stands for any.
@@ -113,6 +129,7 @@ impl Default for Context {
             operator_users: Vec::new(),
             operator_client: None,
             operator_starts: Vec::new(),
+            replicas: Vec::new(),
             namespaces: Vec::new(),
             watched_namespaces: Vec::new(),
             lease_namespace: None,

@@ -46,13 +46,13 @@ fn name<'a>(call: &Call<'a>) -> &'a str {
     if call.name.is_empty() { in_object().unwrap_or_default() } else { call.name }
 }
 
-/// When a replica began to lead: what another one knew only in memory does not count beyond it.
-pub(crate) fn leaderships(audit: &AuditLog<'_>, context: &Context) -> Vec<Moment> {
+/// When a replica began to lead, and who it is: what another one knew only in memory does not count beyond it.
+pub(crate) fn leaderships<'a>(audit: &AuditLog<'a>, context: &Context) -> Vec<(Moment, &'a str)> {
     let mut holder = "";
     let mut begun = Vec::new();
     for write in writes(audit, context) {
         if write.holder != holder && !write.holder.is_empty() {
-            begun.push(write.call.received);
+            begun.push((write.call.received, write.holder));
         }
         holder = write.holder;
     }

@@ -19,6 +19,7 @@ mod history;
 mod leases;
 mod moment;
 mod object;
+mod processes;
 mod promises;
 mod rbac;
 mod report;
@@ -26,7 +27,7 @@ mod sends;
 
 use serde_json::Value;
 
-pub use context::{Account, Context, ParseDurationError, Secret, Tolerance, parse_duration};
+pub use context::{Account, Context, ParseDurationError, Replica, Secret, Tolerance, parse_duration};
 pub use moment::Moment;
 pub use rbac::{RbacUse, denied, rbac_usage};
 pub use report::{Evidence, Notice, Promise, Source, Verdict, Violation};
@@ -43,9 +44,17 @@ pub fn judge(audit: &[Value], requests: &[Value], context: &Context) -> Verdict 
     let audit = audit::AuditLog::read(audit, context);
     let cloud = cloud::CloudLog::read(requests, context);
     let history = history::History::build(&audit, context);
-    let sends = sends::resolve(&cloud, &history, context);
-    let leaderships = leases::leaderships(&audit, context);
-    let case = case::Case { context, audit: &audit, cloud: &cloud, history: &history, sends: &sends, leaderships };
+    let processes = processes::Processes::read(context);
+    let sends = sends::resolve(&cloud, &history, context, &processes);
+    let case = case::Case {
+        context,
+        audit: &audit,
+        cloud: &cloud,
+        history: &history,
+        sends: &sends,
+        leaderships: leases::leaderships(&audit, context),
+        processes,
+    };
     let mut report = report::Report::new(audit.unreadable.iter().chain(&cloud.unreadable).cloned().collect());
     promises::check_all(&case, &mut report);
     report.finish()

@@ -75,7 +75,7 @@ impl Promise {
             Promise::S3 => "pairs of consecutive sends",
             Promise::S4 => "sends",
             Promise::S5 => "other claims before a send",
-            Promise::S6 => "writes of a Lease",
+            Promise::S6 => "writes of a Lease and, by replica, sends",
             Promise::S7 => "writes",
             Promise::S9 => "sends with Force=1",
             Promise::S10 => "bound writes and ends of objects",

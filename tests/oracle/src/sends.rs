@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::history::History;
 use crate::moment::Moment;
 use crate::object::Resource;
+use crate::processes::Processes;
 
 /// One id in one DestroyProxies of the operator.
 pub(crate) struct Send<'a> {
@@ -36,7 +37,12 @@ impl<'a> Send<'a> {
 
 /// Relates every sent id to a resource: by the token, where a status of the operator names it; otherwise by the
 /// newest read that allows the destroy; otherwise by the newest read of a resource with that id.
-pub(crate) fn resolve<'a>(cloud: &CloudLog<'a>, history: &History<'a>, context: &Context) -> Vec<Send<'a>> {
+pub(crate) fn resolve<'a>(
+    cloud: &CloudLog<'a>,
+    history: &History<'a>,
+    context: &Context,
+    processes: &Processes<'_>,
+) -> Vec<Send<'a>> {
     let owners = token_owners(history);
     let mut sends = Vec::new();
     for (place, request) in cloud.requests.iter().enumerate() {
@@ -44,7 +50,7 @@ pub(crate) fn resolve<'a>(cloud: &CloudLog<'a>, history: &History<'a>, context: 
             continue;
         }
         for id in &request.ids {
-            let reads = newest_reads(history, context, request, id);
+            let reads = newest_reads(history, context, processes, request, id);
             let recorded = request.token.and_then(|token| owners.get(token));
             let owner = recorded.and_then(|uids| only_owner(history, context, uids, request, id));
             let read = match owner {
@@ -90,8 +96,16 @@ fn only_owner<'a>(
     owners.next().is_none().then_some(*first)
 }
 
-/// Of each resource with this id, the newest read that was answered before the request came in; newest first.
-fn newest_reads<'a>(history: &History<'a>, context: &Context, request: &Request<'a>, id: &str) -> Vec<Read<'a>> {
+/// Of each resource with this id, the newest read of the sender that was answered before the request came in; newest
+/// first.
+fn newest_reads<'a>(
+    history: &History<'a>,
+    context: &Context,
+    processes: &Processes<'_>,
+    request: &Request<'a>,
+    id: &str,
+) -> Vec<Read<'a>> {
+    let process = processes.of_request(request);
     let latest = request.time.plus(context.tolerance.jitter);
     let mut reads: Vec<Read<'a>> = history
         .objects()
@@ -99,7 +113,8 @@ fn newest_reads<'a>(history: &History<'a>, context: &Context, request: &Request<
         .filter_map(|object| {
             let mut before = history
                 .operator_reads(object)
-                .filter(|read| read.call.received <= request.time && read.call.ended <= latest);
+                .filter(|read| read.call.received <= request.time && read.call.ended <= latest)
+                .filter(|read| process.is_none_or(|process| process.called(read.call)));
             before.next_back()
         })
         .map(|read| Read { object: read.object, ended: read.call.ended, number: read.call.number })

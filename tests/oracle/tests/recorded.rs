@@ -65,8 +65,8 @@ fn a_recorded_life_keeps_every_promise() {
     assert!(verdict.is_clean(), "{verdict}");
     assert!(verdict.notices.is_empty(), "{verdict}");
     let idle: Vec<_> = Promise::ALL.into_iter().filter(|promise| verdict.checked(*promise) == 0).collect();
-    // One resource and one request, without Force.
-    assert_eq!(idle, [Promise::S3, Promise::S5, Promise::S9], "{verdict}");
+    // One resource, one request without Force, one operator without an election.
+    assert_eq!(idle, [Promise::S3, Promise::S5, Promise::S6, Promise::S9], "{verdict}");
 }
 
 /// The promise that a changed fact breaks, in words what is changed, and how.

@@ -129,8 +129,8 @@ pub const CATALOGUE: &[Info] = &[
         Transport,
         DuringCommit,
         "The same request is processed twice (two log entries, the second with duplicateOf); answer says whose answer \
-         the caller gets",
-        "answer=second",
+         the caller gets. With delayMs the caller gets the first one, and the copy arrives so much later",
+        "answer=second, delayMs=(at once)",
     ),
     row(
         Kind::TruncatedBody,

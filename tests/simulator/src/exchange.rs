@@ -81,7 +81,15 @@ pub(crate) async fn exchange(shared: Arc<Shared>, inbound: Inbound) -> Outcome {
     let first = commit(&shared, &inbound, &receipt);
     let (decided, ticket) = match receipt.plan.get(Kind::DuplicateDelivery) {
         None => (first, ticket),
-        Some(hit) => duplicate(&shared, &inbound, &receipt, hit, (first, ticket)),
+        Some(Hit { parameters, .. }) if parameters.delay_ms.is_some() => {
+            // Nobody waits for what comes of it: the caller has its answer by then.
+            tokio::spawn(deliver_late(shared.clone(), inbound.clone(), receipt.clone()));
+            (first, ticket)
+        }
+        Some(hit) => {
+            let second = deliver_again(&shared, &inbound, &receipt);
+            if hit.parameters.answer.as_deref() == Some("first") { (first, ticket) } else { second }
+        }
     };
     after_commit(&shared, &inbound, &receipt.plan, decided, ticket).await
 }
@@ -179,24 +187,27 @@ fn record(shared: &Shared, sequence: u64, decided: &Decided, settled_time: Optio
 }
 
 /// Processes the same request once more, under an entry of its own. The answer that is not given was lost on the way.
-fn duplicate(
-    shared: &Arc<Shared>,
-    inbound: &Inbound,
-    receipt: &Receipt,
-    hit: &Hit,
-    first: (Decided, Ticket),
-) -> (Decided, Ticket) {
+fn deliver_again(shared: &Arc<Shared>, inbound: &Inbound, receipt: &Receipt) -> (Decided, Ticket) {
     let mut world = shared.world();
-    let mut account = (String::new(), Vec::new());
-    world.log.update(receipt.sequence, |entry| account = (entry.account.clone(), entry.ids.clone()));
-    let mut entry = inbound.entry(shared.now(), account.0, account.1, &receipt.raw);
+    let mut first = None;
+    world.log.update(receipt.sequence, |entry| first = Some(entry.clone()));
+    let (account, ids) = first.as_ref().map(|first| (first.account.clone(), first.ids.clone())).unwrap_or_default();
+    let mut entry = inbound.entry(shared.now(), account, ids, &receipt.raw);
+    entry.secret_id = first.and_then(|first| first.secret_id);
     entry.duplicate_of = Some(receipt.sequence);
-    entry.faults = vec![hit.kind.name()];
+    entry.faults = vec![Kind::DuplicateDelivery.name()];
     let again = Receipt { sequence: world.log.begin(entry), plan: receipt.plan.clone(), raw: receipt.raw.clone() };
     drop(world);
     let ticket = again.ticket(shared);
-    let second = (commit(shared, inbound, &again), ticket);
-    if hit.parameters.answer.as_deref() == Some("first") { first } else { second }
+    (commit(shared, inbound, &again), ticket)
+}
+
+/// The copy of a request that took another way, and arrives long after the request itself.
+async fn deliver_late(shared: Arc<Shared>, inbound: Inbound, receipt: Receipt) {
+    let delay = receipt.plan.get(Kind::DuplicateDelivery).and_then(|hit| hit.parameters.delay_ms).unwrap_or_default();
+    if shared.pause(delay).await {
+        deliver_again(&shared, &inbound, &receipt);
+    }
 }
 
 /// The faults that come between the effect and the caller.

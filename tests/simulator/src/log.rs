@@ -23,6 +23,10 @@ pub struct Entry {
     pub time: String,
     /// The account of the key that signed, empty when the key is unknown.
     pub account: String,
+    /// The id of the key that signed, when it is a known one: with a key for each of its replicas, whose request it is.
+    /// Never the key itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_id: Option<String>,
     /// `X-TC-Action` as sent.
     pub action: String,
     /// Ids as sent, the first 200 of them.
@@ -75,6 +79,7 @@ impl Entry {
             seq: 0,
             time: time.rfc3339(),
             account,
+            secret_id: None,
             action,
             ids,
             force: None,

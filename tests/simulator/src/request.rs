@@ -17,7 +17,7 @@ use crate::wire::{self, MAXIMUM_QUERY, Parameters, Raw};
 use crate::world::{Call, World};
 
 /// A request as it came over the wire.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Inbound {
     pub method: String,
     pub query: String,
@@ -35,7 +35,7 @@ fn cut(text: &str) -> String {
 }
 
 /// What is known of a request at its receipt, before anything is checked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Receipt {
     pub sequence: u64,
     pub plan: Plan,
@@ -72,15 +72,16 @@ impl Inbound {
             wire::decode(&self.method, &self.query, &self.body)
         };
         let claimed = self.header("authorization").and_then(Authorization::parse);
-        let account = claimed
-            .and_then(|claimed| world.accounts.find(&claimed.secret_id).map(|found| found.uin.clone()))
-            .unwrap_or_default();
+        let known = claimed.and_then(|claimed| world.accounts.find(&claimed.secret_id));
+        let secret_id = known.map(|known| known.secret_id.clone());
+        let account = known.map(|known| known.uin.clone()).unwrap_or_default();
         let ids = raw.as_ref().map(wire::named_ids).unwrap_or_default();
         world.proxies.settle(received);
         let World { faults, proxies, log, .. } = world;
         let subject = Subject { action: self.action(), account: &account, ids: &ids };
         let plan = faults.plan(subject, |id| proxies.is_doomed(&account, id));
         let mut entry = self.entry(received, account, ids, &raw);
+        entry.secret_id = secret_id;
         entry.faults = plan.hits.iter().map(|hit| hit.kind.name()).collect();
         Receipt { sequence: log.begin(entry), plan, raw }
     }

@@ -47,10 +47,12 @@ fn fault(case: &Case<'_>, send: &Send<'_>, request: &Request<'_>) -> Option<Stri
 /// The operator changed the object after the read, so the read was not "just before".
 fn wrote_after(case: &Case<'_>, send: &Send<'_>, request: &Request<'_>, read: &Read<'_>) -> Option<String> {
     let object = case.history.object(send.uid?)?;
-    let between = case
-        .history
-        .operator_writes(object)
-        .find(|(version, _)| version.object.version() > read.object.version() && version.call.ended <= request.time)?;
+    // What another operator writes is not known to this one, and makes its read no older.
+    let process = case.processes.of_request(request);
+    let between = case.history.operator_writes(object).find(|(version, _)| {
+        let own = process.is_none_or(|process| process.called(version.call));
+        own && version.object.version() > read.object.version() && version.call.ended <= request.time
+    })?;
     Some(format!(
         "the operator itself changed the resource at {}, after it had read it at {}",
         between.0.call.received, read.ended

@@ -118,18 +118,23 @@ fn last_account<'b>(case: &'b Case<'_>, object: &Object<'_>, before: Moment) -> 
 /// Why the absence was not proved when the write came in; none when it was.
 fn unproved(case: &Case<'_>, object: &Object<'_>, version: Version<'_, '_>) -> Option<String> {
     let context = case.context;
-    let end = version.call.received.plus(context.tolerance.jitter);
+    // Its sender may be gone, and another at work, when it arrives.
+    let end = version.call.sent.plus(context.tolerance.jitter);
     let account = version.object.account_id().or_else(|| last_account(case, object, end));
-    let ours = |look: &Request<'_>| account.is_none_or(|account| account == look.account);
+    // What another operator was shown, or sent, is not known to this one.
+    let process = case.processes.of_call(version.call);
+    let own = |request: &Request<'_>| process.is_none_or(|process| process.sent(request));
+    let ours = |look: &Request<'_>| account.is_none_or(|account| account == look.account) && own(look);
     let looks: Vec<_> = case.cloud.looks(object.proxy_id).filter(|(look, _)| look.time <= end).collect();
     let sighted = |look: &Request<'_>, sight: &Sight<'_>| {
         matches!(sight, Sight::Present { .. }) && look.answer.certain && ours(look)
     };
     let negatives = || looks.iter().filter(|(look, sight)| *sight == Sight::Absent && ours(look));
-    let start = [last_destroy(case, object, end).map(|sent| sent.time), case.memory_start(version.call.received)];
+    let last_sent = last_destroy(case, object, end).filter(|sent| own(sent)).map(|sent| sent.time);
+    let start = [last_sent, case.memory_start(version.call.sent, process)];
     let start = start.into_iter().flatten().max().unwrap_or(Moment(i64::MIN));
     // A sight so late that it may not have arrived excuses nobody from the spacing, but does not cancel the proof.
-    let known_by = version.call.received.minus(context.tolerance.delivery);
+    let known_by = version.call.sent.minus(context.tolerance.delivery);
     let last_sight = looks.iter().filter(|(look, sight)| sighted(look, sight) && look.answer.decided <= known_by);
     let last_sight = last_sight.map(|(look, _)| look.time).max();
 

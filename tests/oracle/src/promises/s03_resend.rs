@@ -10,7 +10,6 @@ use std::time::Duration;
 use crate::case::Case;
 use crate::cloud::Request;
 use crate::codes::{Told, is_refused_at_door};
-use crate::moment::Moment;
 use crate::report::{Promise, Report};
 use crate::sends::Send;
 
@@ -53,7 +52,7 @@ fn fault(case: &Case<'_>, earlier: &[Sent<'_, '_>], last: Sent<'_, '_>, later: S
 fn resent_after_acceptance(case: &Case<'_>, last: Sent<'_, '_>, later: Sent<'_, '_>) -> Option<String> {
     let accepted = last.1.answer.certain && last.1.told(last.0.id) == Told::Accepted;
     let known = later.1.time.since(last.1.answer.decided) > case.context.tolerance.jitter;
-    (accepted && known && !case.restarted_between(last.1.time, later.1.time))
+    (accepted && known && !case.forgotten(last.1, later.1))
         .then(|| "the earlier one was accepted, so only a raised attempt may follow".to_owned())
 }
 
@@ -71,7 +70,7 @@ struct Outcome {
 
 fn outcome(case: &Case<'_>, chain: &[Sent<'_, '_>], later: Sent<'_, '_>) -> Outcome {
     let mut outcome = Outcome { refused: false, may_settle: false, unknown: false, quiet: Duration::MAX };
-    let mut before: Option<Moment> = None;
+    let mut before: Option<&Request<'_>> = None;
     for (send, request) in chain {
         let told = request.told(send.id);
         if told == Told::Throttled {
@@ -79,8 +78,8 @@ fn outcome(case: &Case<'_>, chain: &[Sent<'_, '_>], later: Sent<'_, '_>) -> Outc
         }
         outcome.quiet = later.1.time.since(request.time);
         // A new process knows nothing of the outcomes before it.
-        let pending = outcome.unknown && before.is_some_and(|before| !case.restarted_between(before, request.time));
-        before = Some(request.time);
+        let pending = outcome.unknown && before.is_some_and(|before| !case.forgotten(before, request));
+        before = Some(*request);
         // An answer that may not have been taken in can be either.
         let unclear = !request.answer.certain;
         match told {
@@ -103,16 +102,27 @@ fn unfounded_raise(case: &Case<'_>, chain: &[Sent<'_, '_>], last: Sent<'_, '_>, 
             now.object.attempt()
         ));
     }
-    let outcome = outcome(case, chain, later);
     let settle = case.context.settle_time.saturating_sub(case.context.tolerance.jitter);
-    if outcome.refused || (outcome.may_settle && outcome.quiet >= settle) {
+    // The one that raised it knows only what it was answered itself.
+    let founded = |chain: &[Sent<'_, '_>]| {
+        let outcome = outcome(case, chain, later);
+        outcome.refused || (outcome.may_settle && outcome.quiet >= settle)
+    };
+    if founded(chain) || chain.iter().any(|one| founded(&by_the_sender_of(case, one.1, chain))) {
         return None;
     }
+    let outcome = outcome(case, chain, later);
     Some(if outcome.may_settle {
         format!("carries another token {:?} after it, before the settle time {settle:?}", outcome.quiet)
     } else {
         "carries another token although no definite answer came to the earlier one".to_owned()
     })
+}
+
+/// Of a chain, what this one's sender sent.
+fn by_the_sender_of<'b, 'a>(case: &Case<'_>, one: &Request<'_>, chain: &[Sent<'b, 'a>]) -> Vec<Sent<'b, 'a>> {
+    let process = case.processes.of_request(one);
+    chain.iter().filter(|sent| process.is_none_or(|process| process.sent(sent.1))).copied().collect()
 }
 
 /// Other Force: only because the user changed it.
@@ -127,7 +137,7 @@ fn unfounded_force(case: &Case<'_>, chain: &[Sent<'_, '_>], last: Sent<'_, '_>, 
     let pending = outcome.unknown || outcome.may_settle;
     // A new process knows of the last request only if the status tells of it.
     let recorded = later.0.read.is_some_and(|read| read.object.token() == last.1.token);
-    let forgotten = case.restarted_between(last.1.time, later.1.time) && !recorded;
+    let forgotten = case.forgotten(last.1, later.1) && !recorded;
     (pending && !outcome.refused && outcome.quiet < settle && !forgotten).then(|| {
         format!(
             "carries another Force {:?} after one that may be in effect, before the settle time {settle:?}",

@@ -12,7 +12,7 @@ use crate::report::{Promise, Report};
 pub(super) fn check(case: &Case<'_>, report: &mut Report) {
     for (send, request) in case.sent() {
         report.check(Promise::S11);
-        let start = case.process_start(request.time).unwrap_or(Moment(i64::MIN));
+        let start = case.process_start(request).unwrap_or(Moment(i64::MIN));
         let scopes = &case.context.watched_namespaces;
         let everywhere = [String::new()];
         let scopes = if scopes.is_empty() { &everywhere[..] } else { scopes };
@@ -34,7 +34,9 @@ fn unlisted<'b>(
 ) -> Option<(String, Option<&'b Call<'b>>)> {
     let latest = request.time.plus(case.context.tolerance.jitter);
     let calls = || {
-        let ours = |call: &&Call<'_>| call.by_operator && call.on_proxies() && call.received >= start;
+        let process = case.processes.of_request(request);
+        let own = move |call: &&Call<'_>| process.is_none_or(|process| process.called(call));
+        let ours = move |call: &&Call<'_>| call.by_operator && own(call) && call.on_proxies() && call.received >= start;
         case.audit.calls.iter().filter(ours).filter(|call| call.namespace.is_empty() || call.namespace == scope)
     };
     let streams = |call: &Call<'_>| call.verb == "watch" && call.uri.contains("sendInitialEvents=true");

@@ -10,12 +10,15 @@ use crate::report::{Promise, Report};
 
 pub(super) fn check(case: &Case<'_>, report: &mut Report) {
     let allowed = case.context.attempts_per_second;
-    let mut attempts: BTreeMap<(&str, &str), Vec<&Request<'_>>> = BTreeMap::new();
+    // Two that know nothing of each other keep the limit each for itself: nobody can promise more.
+    let apart = case.leaderships.is_empty();
+    let mut attempts: BTreeMap<(&str, &str, Option<&str>), Vec<&Request<'_>>> = BTreeMap::new();
     for request in case.cloud.by_operator() {
         report.check(Promise::S14);
-        attempts.entry((request.account, request.action)).or_default().push(request);
+        let sender = request.secret_id.filter(|_| apart && case.processes.of_request(request).is_some());
+        attempts.entry((request.account, request.action, sender)).or_default().push(request);
     }
-    for ((account, action), mut requests) in attempts {
+    for ((account, action, _), mut requests) in attempts {
         requests.sort_by_key(|request| request.time);
         let crowded = requests
             .iter()

@@ -25,8 +25,13 @@ pub(super) fn check(case: &Case<'_>, report: &mut Report) {
 
 fn fault(case: &Case<'_>, send: &Send<'_>, request: &Request<'_>) -> Option<String> {
     let context = case.context;
-    let looks: Vec<_> = case.cloud.looks(send.id).filter(|(look, _)| look.answer.decided <= request.time).collect();
-    let start = [case.memory_start(request.time), last_request(case, send, request)].into_iter().flatten().max();
+    // What another operator was shown is not known to this one.
+    let process = case.processes.of_request(request);
+    let own = |look: &Request<'_>| process.is_none_or(|process| process.sent(look));
+    let looks = case.cloud.looks(send.id).filter(|(look, _)| look.answer.decided <= request.time && own(look));
+    let looks: Vec<_> = looks.collect();
+    let start =
+        [case.memory_start(request.time, process), last_request(case, send, request)].into_iter().flatten().max();
     let recent = |look: &Request<'_>| start.is_none_or(|start| look.time >= start);
     let known_by = request.time.minus(context.tolerance.delivery);
     let overtaken = |by: &Request<'_>| {
@@ -65,7 +70,12 @@ fn allows(sight: Sight<'_>) -> bool {
 /// The last earlier request for this proxy that was not turned away at the door: after it, only a new look counts. No allowance: the
 /// look that led to that request came in a moment before it.
 fn last_request(case: &Case<'_>, send: &Send<'_>, request: &Request<'_>) -> Option<Moment> {
-    let mut earlier =
-        case.cloud.destroys().rev().filter(|other| other.seq < request.seq && other.ids.contains(&send.id));
+    let process = case.processes.of_request(request);
+    let own = |other: &Request<'_>| process.is_none_or(|process| process.sent(other));
+    let mut earlier = case
+        .cloud
+        .destroys()
+        .rev()
+        .filter(|other| other.seq < request.seq && other.ids.contains(&send.id) && own(other));
     earlier.find(|other| !(other.answer.delivered && is_turned_away(other.answer.code))).map(|other| other.time)
 }

@@ -11,6 +11,15 @@ fn waiting(story: &mut Story) -> &mut Story {
 }
 
 twins! {
+    S2 a_removal_that_arrives_when_another_process_is_at_work_is_judged_by_when_it_was_sent(story, bad) {
+        requested(story).looks_and_finds_nothing().seconds(5).looks_and_finds_nothing();
+        let sent = story.now();
+        story.seconds(1).operator_restarts().seconds(1).operator_releases(EDGE);
+        if !bad {
+            story.last_call()["userAgent"] = json!(format!("on-its-way-since/{sent}"));
+        }
+    }
+
     S2 one_negative_answer_is_no_proof(story, bad) {
         waiting(story).looks_and_finds_nothing().seconds(5);
         if !bad {

@@ -22,6 +22,7 @@ mod life;
 mod requests;
 mod status;
 mod story;
+mod two;
 mod writes;
 
 use oracle::{Promise, Verdict};
@@ -98,6 +99,7 @@ fn every_promise_refuses_its_bad_logs_and_accepts_their_good_twins() {
         leases::TWINS,
         requests::TWINS,
         status::TWINS,
+        two::TWINS,
         writes::TWINS,
     ];
     let twins: Vec<&Twin> = all.into_iter().flatten().collect();

@@ -25,6 +25,8 @@ pub struct Story {
     version: u64,
     made: u32,
     objects: BTreeMap<String, Value>,
+    /// Which of several operators acts now.
+    acting: Option<String>,
     pub audit: Vec<Value>,
     pub requests: Vec<Value>,
     pub context: Context,
@@ -43,6 +45,7 @@ impl Story {
             version: 100,
             made: 0,
             objects: BTreeMap::new(),
+            acting: None,
             audit: Vec::new(),
             requests: Vec::new(),
             context,
@@ -73,8 +76,17 @@ impl Story {
     /// A new process of the operator, which lists first, as each does.
     pub fn operator_restarts(&mut self) -> &mut Self {
         let now = self.now();
-        self.context.operator_starts.push(now);
+        self.context.operator_starts.push(now.clone());
+        let acting = self.acting.clone();
+        let replicas = self.context.replicas.iter_mut().filter(|replica| Some(&replica.host) == acting.as_ref());
+        replicas.for_each(|replica| replica.starts.push(now.clone()));
         self.milliseconds(100).operator_lists()
+    }
+
+    /// What the operator does from here on, the one of this name does.
+    pub fn acts_as(&mut self, host: &str) -> &mut Self {
+        self.acting = Some(host.to_owned());
+        self
     }
 
     // What users do.
@@ -303,10 +315,12 @@ impl Story {
     ) -> &mut Self {
         let received = self.now();
         self.milliseconds(5);
+        let token = self.acting.as_ref().filter(|_| user == OPERATOR).map(|host| format!("JTI={host}"));
+        let token = token.map(|token| json!({"authentication.kubernetes.io/credential-id": [token]}));
         self.audit.push(json!({
             "kind": "Event", "apiVersion": "audit.k8s.io/v1", "stage": "ResponseComplete", "verb": verb,
             "requestURI": "/apis/gaap-operator.io/v1alpha1/namespaces/games/gaapproxies",
-            "user": {"username": user},
+            "user": {"username": user, "extra": token},
             "objectRef": {"resource": "gaapproxies", "apiGroup": "gaap-operator.io", "apiVersion": "v1alpha1",
                           "namespace": if name.is_empty() { "" } else { "games" }, "name": name, "subresource": subresource},
             "responseStatus": {"code": code}, "requestObject": request, "responseObject": response,
@@ -323,6 +337,9 @@ impl Story {
             "clientToken": null, "code": code, "requestId": format!("request-{seq}"), "acceptedIds": [],
             "delivered": true, "completed": true,
         });
+        if let Some(host) = &self.acting {
+            entry["secretId"] = json!(format!("AKID-{host}"));
+        }
         entry.as_object_mut().unwrap().extend(details.as_object().unwrap().clone());
         self.requests.push(entry);
         self.milliseconds(20)

@@ -251,6 +251,23 @@ async fn duplicate_delivery() {
     }
 }
 
+/// The caller has its answer, and the copy comes when the proxy is gone.
+#[tokio::test]
+async fn a_copy_of_a_request_arrives_later_and_is_told_from_the_request() {
+    let fault = on_destroy(Kind::DuplicateDelivery).with(|parameters| parameters.delay_ms = Some(100));
+    let scene = Scene::with(fault).await;
+    let body = json!({"Force": 0, "ProxyIds": [ID], "ClientToken": "t"});
+    assert_eq!(scene.client.code(DESTROY, body).await, "OK");
+    assert!(scene.cloud.control.requests(0)[0].delivered);
+    let copy = scene.cloud.entry_where(|entry| entry.duplicate_of == Some(1) && entry.completed).await;
+    assert_eq!((copy.code.as_str(), copy.delivered), ("FailedOperation.DuplicatedRequest", false));
+    assert_eq!(
+        copy.secret_id.as_deref(),
+        Some(scene.client.secret_id.as_str()),
+        "the log names the key, not its secret"
+    );
+}
+
 async fn unreadable(kind: Kind) {
     let scene = Scene::with(on_destroy(kind)).await;
     let (status, _, body) = scene.destroyed().await;

@@ -51,8 +51,9 @@ async fn the_log_says_what_came_what_was_done_and_what_was_told() {
     assert_eq!(
         entries[0],
         json!({
-            "seq": 1, "time": "2023-11-14T22:13:20.000000Z", "account": "100000000001", "action": "DestroyProxies",
-            "ids": ["link-sim00001"], "force": 1, "clientToken": "token-1", "code": "OK", "requestId": request_id,
+            "seq": 1, "time": "2023-11-14T22:13:20.000000Z", "account": "100000000001",
+            "secretId": client.secret_id, "action": "DestroyProxies", "ids": ["link-sim00001"], "force": 1,
+            "clientToken": "token-1", "code": "OK", "requestId": request_id,
             "acceptedIds": ["link-sim00001"], "acceptedCreateTimes": [created], "delivered": true, "completed": true,
         })
     );
