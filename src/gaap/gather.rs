@@ -1,64 +1,141 @@
-//! Which ids go into the next DescribeProxies. Pure: no call, no clock.
+//! Which proxies to ask for next, while questions come faster than calls are made. Pure: no call, no clock.
 //!
-//! First come, first served, so that under throttling no id is passed over for ever. Questions for the same id share
-//! one row. An id that was just answered with "not found" goes alone: it is asked a second time soon, and among
-//! others it would make their call fail again.
+//! Urgent questions come first, and those of different groups take turns; of one group the first to come is the first
+//! served. Questions for the same id share one row. An id that was just answered with "not found" goes alone: it is
+//! asked a second time soon, and among others it would make their call fail again.
+//!
+//! Nobody is passed over for ever: halves of failed calls, ids together and ids alone take turns, and every fourth
+//! call takes what is not urgent first.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::gaap::api::DESCRIBE_LIMIT;
 use crate::gaap::proxy::ProxyId;
+use crate::process::fair_line::FairLine;
 
 /// How long an id that was not found goes alone. Longer than the pause between two looks that prove an absence.
 const ALONE_FOR: Duration = Duration::from_secs(60);
 /// More ids than this are not remembered; forgetting one costs a few calls.
 const MOST_ALONE: usize = 4_096;
+/// One of so many calls takes what is not urgent first.
+const PATIENT_SHARE: u32 = 4;
+
+/// The place of a question among others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Priority {
+    /// Questions of one group take turns with those of another.
+    pub group: String,
+    /// It goes before those that are not.
+    pub urgent: bool,
+}
 
 /// Ids with those who ask for them.
 pub(super) type Batch<A> = Vec<(ProxyId, Vec<A>)>;
 
 /// Questions that no call has taken up yet. `A`: who asks.
 pub(super) struct Gather<A> {
-    order: VecDeque<ProxyId>,
     askers: HashMap<ProxyId, Vec<A>>,
-    /// Parts of a call that failed as a whole, to be asked again before anything else.
+    /// Parts of a call that failed as a whole.
     parts: Vec<Batch<A>>,
-    alone: HashMap<ProxyId, Duration>,
+    together: Lines,
+    alone: Lines,
+    /// Ids that were not found, and when.
+    not_found: HashMap<ProxyId, Duration>,
+    /// Whose turn it is.
+    turn: Source,
+    calls: u32,
+}
+
+/// Where the ids of a call come from, in the order of the turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Parts,
+    Together,
+    Alone,
+}
+
+impl Source {
+    fn next(self) -> Self {
+        match self {
+            Source::Parts => Source::Together,
+            Source::Together => Source::Alone,
+            Source::Alone => Source::Parts,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Lines {
+    urgent: FairLine<String, ProxyId>,
+    patient: FairLine<String, ProxyId>,
+}
+
+impl Lines {
+    fn is_empty(&self) -> bool {
+        self.urgent.is_empty() && self.patient.is_empty()
+    }
+
+    fn join(&mut self, id: &ProxyId, priority: &Priority) {
+        let line = if priority.urgent { &mut self.urgent } else { &mut self.patient };
+        line.join(&priority.group, id.clone());
+    }
+
+    /// An urgent question joins one that waits already.
+    fn hurry(&mut self, id: &ProxyId, group: &String) {
+        if self.patient.leave(id) {
+            self.urgent.join(group, id.clone());
+        }
+    }
+
+    fn pop(&mut self, patient_first: bool) -> Option<ProxyId> {
+        let (first, second) = match patient_first {
+            true => (&mut self.patient, &mut self.urgent),
+            false => (&mut self.urgent, &mut self.patient),
+        };
+        first.pop().or_else(|| second.pop())
+    }
 }
 
 impl<A> Default for Gather<A> {
     fn default() -> Self {
-        Self { order: VecDeque::new(), askers: HashMap::new(), parts: Vec::new(), alone: HashMap::new() }
+        Self {
+            askers: HashMap::new(),
+            parts: Vec::new(),
+            together: Lines::default(),
+            alone: Lines::default(),
+            not_found: HashMap::new(),
+            turn: Source::Parts,
+            calls: 0,
+        }
     }
 }
 
 impl<A> Gather<A> {
-    /// Different ids that wait, those of failed calls aside.
-    pub(super) fn len(&self) -> usize {
-        self.order.len()
-    }
-
     pub(super) fn is_empty(&self) -> bool {
-        self.order.is_empty() && self.parts.is_empty()
+        self.askers.is_empty() && self.parts.is_empty()
     }
 
     /// Somebody asks for an id.
-    pub(super) fn ask(&mut self, id: ProxyId, asker: A) {
-        let askers = self.askers.entry(id.clone()).or_default();
-        if askers.is_empty() {
-            self.order.push_back(id);
+    pub(super) fn ask(&mut self, id: ProxyId, priority: &Priority, asker: A, now: Duration) {
+        if let Some(askers) = self.askers.get_mut(&id) {
+            askers.push(asker);
+            if priority.urgent {
+                self.together.hurry(&id, &priority.group);
+                self.alone.hurry(&id, &priority.group);
+            }
+            return;
         }
-        askers.push(asker);
+        let alone = self.not_found.get(&id).is_some_and(|since| now.saturating_sub(*since) < ALONE_FOR);
+        let lines = if alone { &mut self.alone } else { &mut self.together };
+        lines.join(&id, priority);
+        self.askers.insert(id, vec![asker]);
     }
 
-    /// The next ids to ask for, in one call. `waits`: whether an asker still wants to know; an id that nobody waits
-    /// for is dropped.
-    pub(super) fn next(&mut self, now: Duration, waits: impl Fn(&A) -> bool) -> Option<Batch<A>> {
-        let mut batch = match self.parts.pop() {
-            Some(part) => part,
-            None => self.fresh(now),
-        };
+    /// The next ids to ask for, in one call; none when nobody waits any more for what came next. `waits`: whether an
+    /// asker still wants to know; an id that nobody waits for is dropped.
+    pub(super) fn next(&mut self, waits: impl Fn(&A) -> bool) -> Option<Batch<A>> {
+        let mut batch = self.take();
         for (_, askers) in &mut batch {
             askers.retain(&waits);
         }
@@ -66,20 +143,30 @@ impl<A> Gather<A> {
         (!batch.is_empty()).then_some(batch)
     }
 
-    fn fresh(&mut self, now: Duration) -> Batch<A> {
-        self.alone.retain(|_, since| now.saturating_sub(*since) < ALONE_FOR);
-        let (mut ids, mut left) = (Vec::new(), VecDeque::new());
-        for id in self.order.drain(..) {
-            let alone = self.alone.contains_key(&id);
-            let full = ids.len() == DESCRIBE_LIMIT || ids.first().is_some_and(|first| self.alone.contains_key(first));
-            if full || (alone && !ids.is_empty()) {
-                left.push_back(id);
-            } else {
-                ids.push(id);
+    fn take(&mut self) -> Batch<A> {
+        for _ in 0..3 {
+            let source = self.turn;
+            self.turn = source.next();
+            match source {
+                Source::Parts => {
+                    if let Some(part) = self.parts.pop() {
+                        return part;
+                    }
+                }
+                Source::Together if !self.together.is_empty() => return self.fresh(source, DESCRIBE_LIMIT),
+                Source::Alone if !self.alone.is_empty() => return self.fresh(source, 1),
+                Source::Together | Source::Alone => {}
             }
         }
-        self.order = left;
-        ids.into_iter().filter_map(|id| self.askers.remove_entry(&id)).collect()
+        Batch::new()
+    }
+
+    fn fresh(&mut self, source: Source, limit: usize) -> Batch<A> {
+        self.calls = self.calls.wrapping_add(1);
+        let patient_first = self.calls.is_multiple_of(PATIENT_SHARE);
+        let lines = if source == Source::Alone { &mut self.alone } else { &mut self.together };
+        let ids = std::iter::from_fn(|| lines.pop(patient_first)).take(limit);
+        ids.filter_map(|id| self.askers.remove_entry(&id)).collect()
     }
 
     /// A call for several ids failed because one of them does not exist, and does not say which: asks for halves.
@@ -92,109 +179,14 @@ impl<A> Gather<A> {
 
     /// The id was asked for alone and does not exist.
     pub(super) fn not_found(&mut self, id: ProxyId, now: Duration) {
-        if self.alone.len() < MOST_ALONE {
-            self.alone.insert(id, now);
+        if self.not_found.len() >= MOST_ALONE {
+            self.not_found.retain(|_, since| now.saturating_sub(*since) < ALONE_FOR);
+        }
+        if self.not_found.len() < MOST_ALONE {
+            self.not_found.insert(id, now);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Duration = Duration::from_secs(100);
-
-    fn id(number: usize) -> ProxyId {
-        format!("link-{number:08}").parse().unwrap()
-    }
-
-    /// The numbers of the next call.
-    fn next(gather: &mut Gather<u32>, now: Duration) -> Option<Vec<usize>> {
-        let batch = gather.next(now, |asker| *asker != 0)?;
-        Some(batch.into_iter().map(|(id, _)| id.as_str()[5..].parse().unwrap()).collect())
-    }
-
-    fn all(gather: &mut Gather<u32>, now: Duration) -> Vec<Vec<usize>> {
-        let mut calls = Vec::new();
-        while !gather.is_empty() {
-            calls.extend(next(gather, now));
-        }
-        calls
-    }
-
-    #[test]
-    fn ids_are_asked_for_in_the_order_of_the_questions_a_hundred_at_a_time() {
-        let mut gather = Gather::default();
-        let numbers: Vec<usize> = (0..250).rev().collect();
-        numbers.iter().for_each(|number| gather.ask(id(*number), 1));
-        let calls = all(&mut gather, NOW);
-        assert_eq!(calls.iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 50]);
-        assert_eq!(calls.concat(), numbers);
-    }
-
-    #[test]
-    fn nobody_is_passed_over_by_those_who_ask_again_and_again() {
-        let mut gather = Gather::default();
-        (0..150).for_each(|number| gather.ask(id(number), 1));
-        for number in next(&mut gather, NOW).unwrap() {
-            gather.ask(id(number), 1);
-        }
-        assert_eq!(next(&mut gather, NOW).unwrap()[..50], (100..150).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn who_asks_the_same_shares_a_row() {
-        let mut gather = Gather::default();
-        (1..=3).for_each(|asker| gather.ask(id(7), asker));
-        let batch = gather.next(NOW, |_| true).unwrap();
-        assert_eq!(batch, [(id(7), vec![1, 2, 3])]);
-        assert!(gather.is_empty());
-    }
-
-    #[test]
-    fn an_id_that_nobody_waits_for_is_dropped() {
-        let mut gather = Gather::default();
-        gather.ask(id(1), 0);
-        gather.ask(id(2), 0);
-        gather.ask(id(2), 5);
-        assert_eq!(all(&mut gather, NOW), [[2]]);
-        gather.ask(id(1), 0);
-        assert_eq!(next(&mut gather, NOW), None);
-        assert!(gather.is_empty());
-    }
-
-    #[test]
-    fn a_failed_call_is_asked_again_in_halves_before_anything_else() {
-        let mut gather = Gather::default();
-        (0..5).for_each(|number| gather.ask(id(number), 1));
-        let failed = gather.next(NOW, |_| true).unwrap();
-        gather.ask(id(9), 1);
-        gather.halve(failed);
-        assert_eq!(all(&mut gather, NOW), [vec![0, 1], vec![2, 3, 4], vec![9]]);
-    }
-
-    #[test]
-    fn an_id_that_was_not_found_goes_alone_for_a_minute_and_keeps_its_place() {
-        let mut gather = Gather::default();
-        gather.not_found(id(2), NOW);
-        let ask = |gather: &mut Gather<u32>| (1..=4).for_each(|number| gather.ask(id(number), 1));
-        ask(&mut gather);
-        assert_eq!(all(&mut gather, NOW + Duration::from_secs(59)), [vec![1, 3, 4], vec![2]]);
-        ask(&mut gather);
-        assert_eq!(all(&mut gather, NOW + Duration::from_secs(60)), [vec![1, 2, 3, 4]]);
-    }
-
-    #[test]
-    fn a_single_absent_id_among_a_hundred_costs_few_calls() {
-        let mut gather = Gather::default();
-        (0..100).for_each(|number| gather.ask(id(number), 1));
-        let mut calls = 0;
-        while let Some(batch) = gather.next(NOW, |_| true) {
-            calls += 1;
-            if batch.len() > 1 && batch.iter().any(|(asked, _)| *asked == id(63)) {
-                gather.halve(batch);
-            }
-        }
-        assert!(calls <= 15, "{calls}");
-    }
-}
+mod tests;

@@ -20,6 +20,7 @@ mod canary;
 mod check;
 mod crash;
 mod errors;
+mod fairness;
 mod faults;
 mod helm;
 mod input;
@@ -33,6 +34,7 @@ mod pace;
 mod process;
 mod recreate;
 mod retain;
+mod upgrade;
 mod watch;
 /// Tests run in the order of their names, and this one judges what all others did.
 #[path = "rbac.rs"]

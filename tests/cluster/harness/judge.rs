@@ -80,6 +80,8 @@ impl World {
         };
         Context {
             operator_users: vec![operator_user()],
+            operator_client: Some("gaap-operator_".to_owned()),
+            acting_by_key: self.twins,
             operator_starts: self.operators().flat_map(Operator::starts).collect(),
             namespaces: self.namespaces.clone(),
             watched_namespaces: self.watched.clone(),

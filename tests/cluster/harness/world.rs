@@ -1,19 +1,21 @@
 //! One test's world: a namespace, a cloud, an operator.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use control_plane::Position;
 use futures::future::join_all;
-use gaap_simulator::{AbsentAnswer, Config, Control, DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY, Settings, Simulator};
+use gaap_simulator::{
+    AbsentAnswer, Config, Control, Credential, DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY, DEFAULT_UIN, Settings, Simulator,
+};
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::gate::Gate;
-use super::operator::{Launch, Operator, last_lines, write_credentials};
+use super::operator::{Launch, Operator, Release, last_lines, write_credentials};
 use super::shared::{Cluster, RELEASE, SYSTEM, guard, on_services, turn};
 use super::sight::Sight;
 
@@ -33,6 +35,9 @@ pub const FLAGS: &[(&str, &str)] = &[
     ("--request-timeout", "3s"),
     ("--minimum-age", "120s"),
 ];
+
+/// Another key of the same account.
+pub const SECOND_KEY: (&str, &str) = ("AKIDSIMULATOR00000000000000000000002", "simulatorsimulatorsimulator00002");
 
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 static AT_WORK: AtomicUsize = AtomicUsize::new(0);
@@ -60,6 +65,8 @@ pub struct World {
     pub(super) since: Position,
     pub(super) finished: bool,
     pub(super) excused: Mutex<Vec<(String, String)>>,
+    /// Both operators act.
+    pub(super) twins: bool,
     credentials: PathBuf,
     simulator: Simulator,
     gate: Option<Gate>,
@@ -82,6 +89,8 @@ pub struct Build {
     gate: bool,
     https: bool,
     replicas: bool,
+    twins: bool,
+    alone: bool,
     start: bool,
 }
 
@@ -107,8 +116,15 @@ impl World {
             gate: false,
             https: false,
             replicas: false,
+            twins: false,
+            alone: false,
             start: true,
         }
+    }
+
+    /// For messages.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Its namespace.
@@ -124,6 +140,18 @@ impl World {
     /// Its control plane.
     pub fn cluster(&self) -> &Arc<Cluster> {
         &self.cluster
+    }
+
+    /// A client of the administrator.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Starts every operator that is not running, and waits until it is ready.
+    pub async fn start_all(&self) {
+        for operator in self.operators().filter(|operator| !operator.is_running()) {
+            operator.start().await;
+        }
     }
 
     /// Every operator process of this world.
@@ -241,6 +269,19 @@ impl Build {
         self
     }
 
+    /// Two operators that know nothing of each other and act at the same time. The second signs with
+    /// [`SECOND_KEY`], so that the cloud's log tells who sent what.
+    pub fn twins(mut self) -> Self {
+        self.twins = true;
+        self
+    }
+
+    /// No other world is at work meanwhile: for a test that measures times.
+    pub fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
     /// The operator is not started yet.
     pub fn operator_stopped(mut self) -> Self {
         self.start = false;
@@ -249,7 +290,7 @@ impl Build {
 
     /// Makes the world. With an operator, this waits until it is ready.
     pub async fn start(self) -> World {
-        let turn = turn().await;
+        let turn = turn(self.alone).await;
         assert!(
             !self.watch_all || self.cluster.is_some(),
             "an operator for all namespaces needs a control plane of its own"
@@ -269,7 +310,10 @@ impl Build {
             cluster.kubectl(&["create", "namespace", namespace]).await;
         }
 
-        let config = Config { proxies: self.proxies, settings: self.settings.clone(), ..Config::default() };
+        let mut config = Config { proxies: self.proxies, settings: self.settings.clone(), ..Config::default() };
+        if self.twins {
+            config.credentials.push(Credential::new(SECOND_KEY.0, SECOND_KEY.1, DEFAULT_UIN));
+        }
         let simulator = on_services(async { Simulator::start(config).await.unwrap() }).await;
         let folder = guard().await.folder().join(&name);
         let credentials = folder.join("credentials");
@@ -294,18 +338,19 @@ impl Build {
         let scheme = if self.https { "https" } else { "http" };
         arguments.push(format!("--gaap-endpoint={}", simulator.url().replacen("http", scheme, 1)));
         arguments.push("--allow-insecure-endpoint".to_owned());
-        arguments.push(format!("--credentials-dir={}", credentials.display()));
         arguments.extend(self.flags.iter().map(|(flag, value)| format!("{flag}={value}")));
         arguments.extend(self.switches);
         if self.replicas {
             arguments.extend(["--leader-elect".to_owned(), format!("--leader-election-namespace={namespace}")]);
             allow_leases(&cluster, &namespace).await;
         }
-        let replica = |place: &str| {
+        let replica = |place: &str, credentials: &Path| {
+            let credentials = format!("--credentials-dir={}", credentials.display());
             Operator::new(Launch {
                 name: format!("{name}-{place}"),
+                release: Release::Present,
                 kubeconfig: kubeconfig.clone(),
-                flags: arguments.clone(),
+                flags: arguments.iter().cloned().chain([credentials]).collect(),
                 // Of the pod; the identity in the Lease begins with it.
                 environment: [("HOSTNAME".to_owned(), place.to_owned())]
                     .into_iter()
@@ -314,8 +359,14 @@ impl Build {
                 log: folder.join(format!("{place}.log")),
             })
         };
-        let operator = replica("first");
-        let second = self.replicas.then(|| replica("second"));
+        let operator = replica("first", &credentials);
+        let second = if self.twins {
+            let own = folder.join("second-credentials");
+            write_credentials(&own, SECOND_KEY.0, SECOND_KEY.1);
+            Some(replica("second", &own))
+        } else {
+            self.replicas.then(|| replica("second", &credentials))
+        };
         let client = admin(&cluster).await;
         let (sight, watches) = Sight::begin(&client, &namespace);
         AT_WORK.fetch_add(1, Ordering::SeqCst);
@@ -333,6 +384,7 @@ impl Build {
             since,
             finished: false,
             excused: Mutex::default(),
+            twins: self.twins,
             credentials,
             simulator,
             gate,
@@ -340,10 +392,7 @@ impl Build {
             _turn: turn,
         };
         if self.start {
-            world.operator.start().await;
-            if let Some(second) = &world.second {
-                second.start().await;
-            }
+            world.start_all().await;
         }
         world
     }

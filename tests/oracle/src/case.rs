@@ -32,8 +32,12 @@ impl Case<'_> {
         self.memory_starts().into_iter().filter(|start| *start <= moment).max()
     }
 
-    /// Whether another began to act between the two, so that what was known only in memory may be lost.
+    /// Whether another began to act between the two, so that what was known only in memory may be lost. Of two that act
+    /// at once nobody can tell what the other one knows.
     pub fn restarted_between(&self, earlier: Moment, later: Moment) -> bool {
+        if self.context.acting_by_key {
+            return true;
+        }
         self.memory_starts().into_iter().any(|start| earlier < start && start <= later)
     }
 

@@ -41,6 +41,8 @@ pub(crate) struct Request<'a> {
     pub entry: &'a Value,
     pub time: Moment,
     pub account: &'a str,
+    /// The end of the id of the key that signed; empty when the log does not tell.
+    pub key: &'a str,
     pub action: &'a str,
     pub ids: Vec<&'a str>,
     pub force: Option<i64>,
@@ -133,6 +135,7 @@ impl<'a> Request<'a> {
             entry,
             time,
             account: text(entry, "account"),
+            key: text(entry, "key"),
             action: text(entry, "action"),
             ids: texts(entry, "ids"),
             force: entry.get("force").and_then(Value::as_i64),

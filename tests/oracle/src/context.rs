@@ -31,6 +31,8 @@ pub struct Context {
     pub minimum_age: Duration,
     /// `--settle-time`.
     pub settle_time: Duration,
+    /// Two operators act at once, each with a key of its own of one account: S14 is judged for each.
+    pub acting_by_key: bool,
     /// Attempts that the cloud allows in one second per account and action.
     pub attempts_per_second: usize,
     /// The accounts and endpoints that the operator was given. Empty: not judged.
@@ -119,6 +121,7 @@ impl Default for Context {
             absence_spacing: Duration::from_secs(5),
             minimum_age: Duration::from_secs(120),
             settle_time: Duration::from_secs(60),
+            acting_by_key: false,
             attempts_per_second: 20,
             accounts: Vec::new(),
             secrets: Vec::new(),

@@ -23,6 +23,9 @@ pub struct Entry {
     pub time: String,
     /// The account of the key that signed, empty when the key is unknown.
     pub account: String,
+    /// The last four characters of that key's id, so that callers who share an account can be told apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// `X-TC-Action` as sent.
     pub action: String,
     /// Ids as sent, the first 200 of them.
@@ -75,6 +78,7 @@ impl Entry {
             seq: 0,
             time: time.rfc3339(),
             account,
+            key: None,
             action,
             ids,
             force: None,

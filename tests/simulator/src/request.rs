@@ -72,15 +72,17 @@ impl Inbound {
             wire::decode(&self.method, &self.query, &self.body)
         };
         let claimed = self.header("authorization").and_then(Authorization::parse);
-        let account = claimed
-            .and_then(|claimed| world.accounts.find(&claimed.secret_id).map(|found| found.uin.clone()))
-            .unwrap_or_default();
+        let known = claimed.and_then(|claimed| world.accounts.find(&claimed.secret_id));
+        let account = known.map(|known| known.uin.clone()).unwrap_or_default();
+        let key =
+            known.map(|known| known.secret_id.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect());
         let ids = raw.as_ref().map(wire::named_ids).unwrap_or_default();
         world.proxies.settle(received);
         let World { faults, proxies, log, .. } = world;
         let subject = Subject { action: self.action(), account: &account, ids: &ids };
         let plan = faults.plan(subject, |id| proxies.is_doomed(&account, id));
         let mut entry = self.entry(received, account, ids, &raw);
+        entry.key = key;
         entry.faults = plan.hits.iter().map(|hit| hit.kind.name()).collect();
         Receipt { sequence: log.begin(entry), plan, raw }
     }

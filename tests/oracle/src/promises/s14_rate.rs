@@ -1,5 +1,5 @@
 //! S14: never more attempts in any second per account and action than the cloud allows, by the time of receipt.
-//! Copies that the network made are not attempts.
+//! Copies that the network made are not attempts. It is promised for the one that acts: where two do, for each.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,12 +10,13 @@ use crate::report::{Promise, Report};
 
 pub(super) fn check(case: &Case<'_>, report: &mut Report) {
     let allowed = case.context.attempts_per_second;
-    let mut attempts: BTreeMap<(&str, &str), Vec<&Request<'_>>> = BTreeMap::new();
+    let mut attempts: BTreeMap<(&str, &str, &str), Vec<&Request<'_>>> = BTreeMap::new();
     for request in case.cloud.by_operator() {
         report.check(Promise::S14);
-        attempts.entry((request.account, request.action)).or_default().push(request);
+        let process = if case.context.acting_by_key { request.key } else { "" };
+        attempts.entry((request.account, request.action, process)).or_default().push(request);
     }
-    for ((account, action), mut requests) in attempts {
+    for ((account, action, _), mut requests) in attempts {
         requests.sort_by_key(|request| request.time);
         let crowded = requests
             .iter()

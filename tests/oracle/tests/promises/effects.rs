@@ -96,6 +96,14 @@ twins! {
         }
     }
 
+    S14 two_that_act_at_once_are_counted_each(story, bad) {
+        story.context.acting_by_key = true;
+        for number in 0..30 {
+            story.looks("RUNNING");
+            story.last_request()["key"] = json!(if !bad && number % 2 == 0 { "0001" } else { "0002" });
+        }
+    }
+
     S16 one_proxy_is_destroyed_once(story, bad) {
         requested(story).looks("RUNNING");
         if bad {

@@ -1,0 +1,189 @@
+//! Throttling, and another user of the same account: what the pace does, measured where it is received.
+
+use std::time::Duration;
+
+use gaap_simulator::{DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY, Fault, Kind};
+use hmac::{Hmac, KeyInit, Mac};
+use k8s_openapi::jiff::Timestamp;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::measure::{
+    LONG, Make, Stopwatch, Times, adopted, at, count, delete, densest, make, names, proxy_of, received, seconds, tell,
+};
+use crate::harness::{World, until};
+
+/// Enough for the pace to be used from the first to the last measurement.
+const IN_LINE: usize = 330;
+/// Seconds over which a rate is measured.
+const WINDOW: f64 = 2.0;
+
+async fn pass(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
+fn destroys(world: &World) -> Vec<f64> {
+    received(&world.requests(), "DestroyProxies")
+}
+
+/// Throttles a share of the requests for a while; when that ended, in seconds since 1970.
+async fn throttled(world: &World, percent: u32, full: usize) -> f64 {
+    let fault = Fault::new(Kind::Throttle).on("DestroyProxies").times(0);
+    let number = world.fault(fault.probability(f64::from(percent) / 100.0, 11));
+    pass(Duration::from_secs(3)).await;
+    let (now, requests) = (seconds(Timestamp::now()), world.requests());
+    world.cloud().remove_fault(number);
+    let last = count(&received(&requests, "DestroyProxies"), now - 1.0, 1.0);
+    let hit = requests.iter().filter(|entry| at(entry) > now - 3.0 && entry.code == "RequestLimitExceeded").count();
+    tell(&format!(
+        "pace     | {percent:>3} % throttled for 3 s: {hit} requests; {last} attempts in the last second of it, {:.1} before",
+        full as f64 / WINDOW
+    ));
+    if percent >= 30 {
+        assert!(
+            (last as f64) < 0.7 * full as f64 / WINDOW,
+            "the pace is cut at {percent} %: {last} in the last second"
+        );
+    }
+    now
+}
+
+/// How long after `end` a time began in which nine tenths of the pace were back.
+async fn recovers(world: &World, end: f64, full: usize, percent: u32) {
+    let wanted = (0.9 * full as f64).floor() as usize;
+    let back = until("the pace to be back", LONG, async || {
+        let times = destroys(world);
+        let last = times.last().copied().unwrap_or_default();
+        let starts = times.iter().copied().filter(|time| *time >= end && time + WINDOW <= last);
+        let most = starts.clone().map(|start| count(&times, start, WINDOW)).max();
+        let mut starts = starts.filter(|start| count(&times, *start, WINDOW) >= wanted);
+        starts.next().map(|start| start - end).ok_or_else(|| format!("{most:?} in {WINDOW} s, {wanted} wanted"))
+    })
+    .await;
+    tell(&format!(
+        "pace     | {percent:>3} % throttled: nine tenths of the pace are back {back:.1} s after the end of it"
+    ));
+    assert!(back <= 10.0, "nine tenths of the pace came back after {back:.1} s only");
+}
+
+#[tokio::test]
+async fn throttling_cuts_the_pace_and_it_is_back_within_ten_seconds() {
+    // A limit that the cloud would not enforce by itself: what is measured is the operator's own pace.
+    let world = World::build("throttling").proxies(0).cloud(|cloud| cloud.rate_limit = 0).alone().operator_stopped();
+    let world = world.start().await;
+    let all = names("line", IN_LINE);
+    make(&world, world.namespace(), &all, Make::Deleted).await;
+    let stopwatch = Stopwatch::start(&world, &[world.namespace()]);
+    world.operator().start().await;
+    let full = until("the whole pace", LONG, async || {
+        let times = destroys(&world);
+        let most = times.iter().map(|from| count(&times, *from, WINDOW)).max().unwrap_or(0);
+        if most >= 33 { Ok(most) } else { Err(format!("{most} in {WINDOW} s")) }
+    })
+    .await;
+    for percent in [1, 30, 100] {
+        let end = throttled(&world, percent, full).await;
+        recovers(&world, end, full, percent).await;
+    }
+    let left = all.iter().filter(|name| world.object(name).is_some()).count();
+    assert!(left > 0, "the line was at its end before the measurement was");
+    let times = stopwatch.times(&all).await;
+    tell(&format!("pace     | {IN_LINE} deletions in line: median {:.1?}, p95 {:.1?}", times.median(), times.p95()));
+    let requests = world.requests();
+    for name in &all {
+        let sent: Vec<_> = requests.iter().filter(|entry| entry.ids == [proxy_of(name)]).collect();
+        let sent: Vec<_> = sent.into_iter().filter(|entry| entry.action == "DestroyProxies").collect();
+        assert!(sent.iter().all(|entry| entry.client_token == sent[0].client_token), "{sent:?}");
+    }
+    assert_eq!(requests.iter().map(|entry| entry.accepted_ids.len()).sum::<usize>(), IN_LINE);
+    assert!(densest(&destroys(&world)) <= 20);
+    world.finish().await;
+}
+
+fn keyed(key: &[u8], message: &str) -> Vec<u8> {
+    let mac = Hmac::<Sha256>::new_from_slice(key).expect("any length");
+    mac.chain_update(message.as_bytes()).finalize().into_bytes().to_vec()
+}
+
+/// The headers of somebody else's request with the same key. Signed by itself: a fault of the operator's signer must
+/// not be shared by who judges it.
+fn signed(host: &str, action: &str, body: &str) -> Vec<(&'static str, String)> {
+    let now = Timestamp::now();
+    let (date, time) = (now.strftime("%Y-%m-%d").to_string(), now.as_second().to_string());
+    let hash = |text: &str| hex::encode(Sha256::digest(text));
+    let canonical =
+        format!("POST\n/\n\ncontent-type:application/json\nhost:{host}\n\ncontent-type;host\n{}", hash(body));
+    let scope = format!("{date}/gaap/tc3_request");
+    let text = format!("TC3-HMAC-SHA256\n{time}\n{scope}\n{}", hash(&canonical));
+    let key = keyed(format!("TC3{DEFAULT_SECRET_KEY}").as_bytes(), &date);
+    let signature = keyed(&keyed(&keyed(&key, "gaap"), "tc3_request"), &text);
+    let authorization = format!(
+        "TC3-HMAC-SHA256 Credential={DEFAULT_SECRET_ID}/{scope}, SignedHeaders=content-type;host, Signature={}",
+        hex::encode(signature)
+    );
+    vec![
+        ("content-type", "application/json".to_owned()),
+        ("authorization", authorization),
+        ("x-tc-action", action.to_owned()),
+        ("x-tc-version", "2018-05-29".to_owned()),
+        ("x-tc-timestamp", time),
+    ]
+}
+
+/// Somebody else who makes six of the account's twenty requests a second, of each action, without end.
+async fn other_user(url: String) {
+    let host = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
+    let mut turns = interval(Duration::from_secs_f64(1.0 / 6.0));
+    turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        turns.tick().await;
+        for action in ["DestroyProxies", "DescribeProxies"] {
+            let body = json!({"ProxyIds": ["link-foreign1"], "Force": 0, "Limit": 1}).to_string();
+            let body = if action == "DestroyProxies" {
+                body.replace(",\"Limit\":1", "")
+            } else {
+                body.replace("\"Force\":0,", "")
+            };
+            let request = signed(&host, action, &body)
+                .into_iter()
+                .fold(http.post(&url), |request, (name, value)| request.header(name, value));
+            // Refused or not, it is counted; the log of the cloud tells.
+            let _ = request.body(body).send().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_user_of_the_account_is_given_way_to() {
+    let world = World::build("other user").alone().start().await;
+    let (alone, beside) = (names("alone", 60), names("beside", 60));
+    make(&world, world.namespace(), &[alone.clone(), beside.clone()].concat(), Make::New).await;
+    adopted(&world, alone.len() + beside.len()).await;
+    let stopwatch = Stopwatch::start(&world, &[world.namespace()]);
+    let deleted = async |group: &[String]| -> Times {
+        delete(&world, world.namespace(), group).await;
+        stopwatch.times(group).await
+    };
+    let before = deleted(&alone).await;
+    let from = world.requests().len() as u64;
+    let other = tokio::spawn(other_user(world.cloud_url()));
+    let meanwhile = deleted(&beside).await;
+    other.abort();
+    let requests = world.cloud().requests(from);
+    let (ours, theirs): (Vec<_>, Vec<_>) = requests.iter().partition(|entry| entry.client.is_some());
+    let share = |entries: &[&gaap_simulator::Entry]| {
+        let throttled = entries.iter().filter(|entry| entry.code == "RequestLimitExceeded").count();
+        (throttled, entries.len(), 100.0 * throttled as f64 / entries.len() as f64)
+    };
+    let (own, foreign) = (share(&ours), share(&theirs));
+    tell(&format!(
+        "pace     | another user takes 30 % of the quota: {} of our {} requests throttled ({:.1} %), {} of their {}",
+        own.0, own.1, own.2, foreign.0, foreign.1
+    ));
+    meanwhile.within_twice(&before, "another user takes 30 % of the account's quota (60 deletions)");
+    assert!(foreign.1 > 50 && theirs.iter().any(|entry| entry.code == "ResourceNotFound"), "it took part: {foreign:?}");
+    assert!(own.2 < 5.0, "throttled answers are rare: {own:?}");
+    world.finish().await;
+}
