@@ -1,11 +1,13 @@
 //! Which proxies to ask for next, while questions come faster than calls are made. Pure: no call, no clock.
 //!
-//! Urgent questions come first, and those of different groups take turns; of one group the first to come is the first
-//! served. Questions for the same id share one row. An id that was just answered with "not found" goes alone: it is
-//! asked a second time soon, and among others it would make their call fail again.
+//! Urgent questions come first, and groups take turns; within a group the first to come is the first served. A call that
+//! has room left takes others along, up to a hundred ids. Questions for the same id share one row.
 //!
-//! Nobody is passed over for ever: halves of failed calls, ids together and ids alone take turns, and every fourth
-//! call takes what is not urgent first.
+//! Where a cloud answers a whole call with "not found" because of one id, an id that was not found goes alone: it is asked
+//! a second time soon, and among others it would make their call fail again. For the same reason a group with such an
+//! id keeps to itself for a while: many absent ids of one group must not cost the others more than a turn.
+//!
+//! Nobody is passed over for ever: every fourth call begins with what is not urgent.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,11 +16,12 @@ use crate::gaap::api::DESCRIBE_LIMIT;
 use crate::gaap::proxy::ProxyId;
 use crate::process::fair_line::FairLine;
 
-/// How long an id that was not found goes alone. Longer than the pause between two looks that prove an absence.
+/// How long an id that was not found goes alone, and its group keeps to itself. Longer than the pause between two
+/// looks that prove an absence.
 const ALONE_FOR: Duration = Duration::from_secs(60);
 /// More ids than this are not remembered; forgetting one costs a few calls.
 const MOST_ALONE: usize = 4_096;
-/// One of so many calls takes what is not urgent first.
+/// One of so many calls begins with what is not urgent.
 const PATIENT_SHARE: u32 = 4;
 
 /// The place of a question among others.
@@ -30,160 +33,169 @@ pub struct Priority {
     pub urgent: bool,
 }
 
-/// Ids with those who ask for them.
-pub(super) type Batch<A> = Vec<(ProxyId, Vec<A>)>;
+/// One id of a call, with those who ask for it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Row<A> {
+    pub id: ProxyId,
+    pub priority: Priority,
+    pub askers: Vec<A>,
+}
+
+/// What one call asks for.
+pub(super) type Batch<A> = Vec<Row<A>>;
+
+/// What takes a turn.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Unit {
+    Id(ProxyId),
+    /// A part of a call that failed as a whole, by its number.
+    Part(u64),
+}
 
 /// Questions that no call has taken up yet. `A`: who asks.
 pub(super) struct Gather<A> {
-    askers: HashMap<ProxyId, Vec<A>>,
-    /// Parts of a call that failed as a whole.
-    parts: Vec<Batch<A>>,
-    together: Lines,
-    alone: Lines,
-    /// Ids that were not found, and when.
-    not_found: HashMap<ProxyId, Duration>,
-    /// Whose turn it is.
-    turn: Source,
+    rows: HashMap<ProxyId, Row<A>>,
+    parts: HashMap<u64, Batch<A>>,
+    urgent: FairLine<String, Unit>,
+    patient: FairLine<String, Unit>,
+    /// Ids that were not found: when, and of which group.
+    not_found: HashMap<ProxyId, (Duration, String)>,
     calls: u32,
-}
-
-/// Where the ids of a call come from, in the order of the turns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    Parts,
-    Together,
-    Alone,
-}
-
-impl Source {
-    fn next(self) -> Self {
-        match self {
-            Source::Parts => Source::Together,
-            Source::Together => Source::Alone,
-            Source::Alone => Source::Parts,
-        }
-    }
-}
-
-#[derive(Default)]
-struct Lines {
-    urgent: FairLine<String, ProxyId>,
-    patient: FairLine<String, ProxyId>,
-}
-
-impl Lines {
-    fn is_empty(&self) -> bool {
-        self.urgent.is_empty() && self.patient.is_empty()
-    }
-
-    fn join(&mut self, id: &ProxyId, priority: &Priority) {
-        let line = if priority.urgent { &mut self.urgent } else { &mut self.patient };
-        line.join(&priority.group, id.clone());
-    }
-
-    /// An urgent question joins one that waits already.
-    fn hurry(&mut self, id: &ProxyId, group: &String) {
-        if self.patient.leave(id) {
-            self.urgent.join(group, id.clone());
-        }
-    }
-
-    fn pop(&mut self, patient_first: bool) -> Option<ProxyId> {
-        let (first, second) = match patient_first {
-            true => (&mut self.patient, &mut self.urgent),
-            false => (&mut self.urgent, &mut self.patient),
-        };
-        first.pop().or_else(|| second.pop())
-    }
+    splits: u64,
 }
 
 impl<A> Default for Gather<A> {
     fn default() -> Self {
         Self {
-            askers: HashMap::new(),
-            parts: Vec::new(),
-            together: Lines::default(),
-            alone: Lines::default(),
+            rows: HashMap::new(),
+            parts: HashMap::new(),
+            urgent: FairLine::default(),
+            patient: FairLine::default(),
             not_found: HashMap::new(),
-            turn: Source::Parts,
             calls: 0,
+            splits: 0,
         }
     }
 }
 
 impl<A> Gather<A> {
     pub(super) fn is_empty(&self) -> bool {
-        self.askers.is_empty() && self.parts.is_empty()
+        self.rows.is_empty() && self.parts.is_empty()
     }
 
     /// Somebody asks for an id.
-    pub(super) fn ask(&mut self, id: ProxyId, priority: &Priority, asker: A, now: Duration) {
-        if let Some(askers) = self.askers.get_mut(&id) {
-            askers.push(asker);
-            if priority.urgent {
-                self.together.hurry(&id, &priority.group);
-                self.alone.hurry(&id, &priority.group);
-            }
+    pub(super) fn ask(&mut self, id: ProxyId, priority: Priority, asker: A) {
+        let unit = Unit::Id(id.clone());
+        let Some(row) = self.rows.get_mut(&id) else {
+            self.line(priority.urgent).join(&priority.group, unit);
+            self.rows.insert(id.clone(), Row { id, priority, askers: vec![asker] });
             return;
+        };
+        row.askers.push(asker);
+        if priority.urgent && !row.priority.urgent {
+            self.patient.leave(&unit);
+            self.urgent.join(&priority.group, unit);
+            row.priority = priority;
         }
-        let alone = self.not_found.get(&id).is_some_and(|since| now.saturating_sub(*since) < ALONE_FOR);
-        let lines = if alone { &mut self.alone } else { &mut self.together };
-        lines.join(&id, priority);
-        self.askers.insert(id, vec![asker]);
     }
 
     /// The next ids to ask for, in one call; none when nobody waits any more for what came next. `waits`: whether an
     /// asker still wants to know; an id that nobody waits for is dropped.
-    pub(super) fn next(&mut self, waits: impl Fn(&A) -> bool) -> Option<Batch<A>> {
-        let mut batch = self.take();
-        for (_, askers) in &mut batch {
-            askers.retain(&waits);
+    pub(super) fn next(&mut self, now: Duration, waits: impl Fn(&A) -> bool) -> Option<Batch<A>> {
+        self.calls = self.calls.wrapping_add(1);
+        let patient_first = self.calls.is_multiple_of(PATIENT_SHARE);
+        let first = self.line(!patient_first).pop().or_else(|| self.line(patient_first).pop())?;
+        let mut batch = match first {
+            Unit::Part(number) => self.parts.remove(&number).unwrap_or_default(),
+            Unit::Id(id) => self.fresh(&id, now),
+        };
+        for row in &mut batch {
+            row.askers.retain(&waits);
         }
-        batch.retain(|(_, askers)| !askers.is_empty());
+        batch.retain(|row| !row.askers.is_empty());
         (!batch.is_empty()).then_some(batch)
     }
 
-    fn take(&mut self) -> Batch<A> {
-        for _ in 0..3 {
-            let source = self.turn;
-            self.turn = source.next();
-            match source {
-                Source::Parts => {
-                    if let Some(part) = self.parts.pop() {
-                        return part;
-                    }
-                }
-                Source::Together if !self.together.is_empty() => return self.fresh(source, DESCRIBE_LIMIT),
-                Source::Alone if !self.alone.is_empty() => return self.fresh(source, 1),
-                Source::Together | Source::Alone => {}
+    /// This id and those that may go with it.
+    fn fresh(&mut self, id: &ProxyId, now: Duration) -> Batch<A> {
+        let mut batch: Batch<A> = self.rows.remove(id).into_iter().collect();
+        let Some(first) = batch.first() else { return batch };
+        if !self.goes_alone(id, now) {
+            let room = DESCRIBE_LIMIT.saturating_sub(batch.len());
+            for unit in self.companions(&first.priority.group, room, now) {
+                let Unit::Id(id) = &unit else { continue };
+                self.urgent.leave(&unit);
+                self.patient.leave(&unit);
+                batch.extend(self.rows.remove(id));
             }
         }
-        Batch::new()
+        // By group, so that a call that fails can be split between groups.
+        batch.sort_by(|a, b| a.priority.group.cmp(&b.priority.group));
+        batch
     }
 
-    fn fresh(&mut self, source: Source, limit: usize) -> Batch<A> {
-        self.calls = self.calls.wrapping_add(1);
-        let patient_first = self.calls.is_multiple_of(PATIENT_SHARE);
-        let lines = if source == Source::Alone { &mut self.alone } else { &mut self.together };
-        let ids = std::iter::from_fn(|| lines.pop(patient_first)).take(limit);
-        ids.filter_map(|id| self.askers.remove_entry(&id)).collect()
+    /// Those that may go with one of this group: the next of each other group, then more of this one, then more of the
+    /// others; urgent ones first. Of other groups none, if either keeps to itself.
+    fn companions(&self, group: &String, room: usize, now: Duration) -> Vec<Unit> {
+        let troubled = self.troubled(now);
+        let alone = troubled.contains(&group);
+        let together = |unit: &&Unit| matches!(unit, Unit::Id(id) if !self.goes_alone(id, now));
+        let of_line = |line| {
+            let line: &FairLine<String, Unit> = line;
+            let others: Vec<&String> =
+                line.groups().filter(|other| *other != group && !alone && !troubled.contains(other)).collect();
+            let of = move |group| line.of(group).filter(together);
+            let heads = others.clone().into_iter().flat_map(move |other| of(other).take(1));
+            let rests = others.into_iter().flat_map(move |other| of(other).skip(1));
+            heads.chain(of(group)).chain(rests)
+        };
+        [&self.urgent, &self.patient].into_iter().flat_map(of_line).take(room).cloned().collect()
     }
 
-    /// A call for several ids failed because one of them does not exist, and does not say which: asks for halves.
+    fn goes_alone(&self, id: &ProxyId, now: Duration) -> bool {
+        self.not_found.get(id).is_some_and(|(since, _)| now.saturating_sub(*since) < ALONE_FOR)
+    }
+
+    /// The groups that keep to themselves.
+    fn troubled(&self, now: Duration) -> Vec<&String> {
+        let recent = self.not_found.values().filter(|(since, _)| now.saturating_sub(*since) < ALONE_FOR);
+        let mut groups: Vec<&String> = recent.map(|(_, group)| group).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        groups
+    }
+
+    fn line(&mut self, urgent: bool) -> &mut FairLine<String, Unit> {
+        if urgent { &mut self.urgent } else { &mut self.patient }
+    }
+
+    /// A call for several ids failed because one of them does not exist, and does not say which: asks for two parts.
     /// Down to one by one where it must be, but a single absent id among 100 costs 14 calls instead of 100.
-    pub(super) fn halve(&mut self, mut batch: Batch<A>) {
-        let second = batch.split_off(batch.len() / 2);
-        self.parts.push(second);
-        self.parts.push(batch);
+    pub(super) fn split(&mut self, mut batch: Batch<A>) {
+        let middle = batch.len() / 2;
+        let groups = batch.windows(2).zip(1..).filter_map(|(pair, place)| match pair {
+            [before, after] if before.priority.group != after.priority.group => Some(place),
+            _ => None,
+        });
+        let place = groups.min_by_key(|place: &usize| place.abs_diff(middle)).unwrap_or(middle);
+        let second = batch.split_off(place);
+        for part in [batch, second] {
+            let Some(group) = part.first().map(|row| row.priority.group.clone()) else { continue };
+            let urgent = part.iter().any(|row| row.priority.urgent);
+            self.splits += 1;
+            let number = self.splits;
+            self.parts.insert(number, part);
+            self.line(urgent).join(&group, Unit::Part(number));
+        }
     }
 
     /// The id was asked for alone and does not exist.
-    pub(super) fn not_found(&mut self, id: ProxyId, now: Duration) {
+    pub(super) fn not_found(&mut self, row: &Row<A>, now: Duration) {
         if self.not_found.len() >= MOST_ALONE {
-            self.not_found.retain(|_, since| now.saturating_sub(*since) < ALONE_FOR);
+            self.not_found.retain(|_, (since, _)| now.saturating_sub(*since) < ALONE_FOR);
         }
         if self.not_found.len() < MOST_ALONE {
-            self.not_found.insert(id, now);
+            self.not_found.insert(row.id.clone(), (now, row.priority.group.clone()));
         }
     }
 }

@@ -121,8 +121,7 @@ impl Sweeper {
     }
 
     fn ask(&mut self, Question { id, priority, answer }: Question) {
-        let now = self.clock.now().monotonic;
-        self.waiting.ask(id, &priority, answer, now);
+        self.waiting.ask(id, priority, answer);
     }
 
     /// Starts what may start now; tells how long to wait if something waits for a slow call only.
@@ -138,7 +137,7 @@ impl Sweeper {
                     return Some(left);
                 }
             }
-            if let Some(batch) = self.waiting.next(|asker| !asker.is_closed()) {
+            if let Some(batch) = self.waiting.next(now, |asker| !asker.is_closed()) {
                 self.start(batch, now);
             }
         }
@@ -168,10 +167,10 @@ impl Sweeper {
                 let asked = ids(&batch);
                 answer_all(batch, account, |id| look(&answer, &asked, id));
             }
-            Err(error) if error.class() == Class::Gone && batch.len() > 1 => self.waiting.halve(batch),
+            Err(error) if error.class() == Class::Gone && batch.len() > 1 => self.waiting.split(batch),
             Err(error) if error.class() == Class::Gone => {
                 let now = self.clock.now().monotonic;
-                ids(&batch).into_iter().for_each(|id| self.waiting.not_found(id, now));
+                batch.iter().for_each(|row| self.waiting.not_found(row, now));
                 answer_all(batch, account, |_| Look::Absent);
             }
             Err(error) => answer_all(batch, account, |_| Look::Failed(error.clone())),
@@ -180,7 +179,7 @@ impl Sweeper {
 }
 
 fn ids(batch: &Batch) -> Vec<ProxyId> {
-    batch.iter().map(|(id, _)| id.clone()).collect()
+    batch.iter().map(|row| row.id.clone()).collect()
 }
 
 fn look(answer: &DescribeAnswer, asked: &[ProxyId], id: &ProxyId) -> Look {
@@ -196,9 +195,9 @@ fn look(answer: &DescribeAnswer, asked: &[ProxyId], id: &ProxyId) -> Look {
 }
 
 fn answer_all(batch: Batch, account: Option<&Account>, look: impl Fn(&ProxyId) -> Look) {
-    for (id, answers) in batch {
-        let look = look(&id);
-        for answer in answers {
+    for row in batch {
+        let look = look(&row.id);
+        for answer in row.askers {
             // Who no longer waits does not need the answer.
             let _ = answer.send((look.clone(), account.cloned()));
         }

@@ -62,6 +62,16 @@ impl<G: Clone + Eq + Hash, K: Clone + Eq + Hash> FairLine<G, K> {
         Some(own + others.sum::<usize>())
     }
 
+    /// The groups of those who wait, in the order of their turns.
+    pub fn groups(&self) -> impl Iterator<Item = &G> {
+        self.turns.iter()
+    }
+
+    /// Those of a group who wait, the next first.
+    pub fn of(&self, group: &G) -> impl Iterator<Item = &K> {
+        self.lines.get(group).into_iter().flat_map(BTreeMap::values)
+    }
+
     /// Goes away without being served: the turn of the group stays as it is. Whether it waited.
     pub fn leave<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> bool
     where
