@@ -21,7 +21,7 @@ use crate::harness::{World, until};
 /// As many requests to the API server at the same time.
 const WIDE: usize = 32;
 /// Far above what a small machine needs for some hundred deletions.
-pub const LONG: Duration = Duration::from_secs(240);
+pub const LONG: Duration = Duration::from_secs(150);
 
 /// A row of figures to the terminal, whatever becomes of the test: the test harness shows what tests print only when
 /// they fail.
@@ -44,9 +44,7 @@ pub fn proxy_of(name: &str) -> String {
 pub enum Make {
     /// As a user makes them.
     New,
-    /// Bound by an operator before, as far as the finalizer goes.
-    Bound,
-    /// The same, and already deleted.
+    /// With the finalizer in place, and deleted.
     Deleted,
 }
 

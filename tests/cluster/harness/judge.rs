@@ -2,7 +2,7 @@
 
 use gaap_simulator::{DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY, DEFAULT_UIN};
 use k8s_openapi::jiff::Timestamp;
-use oracle::{Account, Context, Secret, parse_duration};
+use oracle::{Account, Context, Promise, Secret, parse_duration};
 use serde_json::Value;
 
 use super::operator::Operator;
@@ -46,7 +46,11 @@ impl World {
         let requests: Vec<Value> = self.requests().iter().map(|entry| serde_json::to_value(entry).unwrap()).collect();
         let verdict = oracle::judge(&audit, &requests, &self.context());
         println!("{}: {verdict}", self.name);
-        assert!(verdict.is_clean(), "{}: the oracle says\n{verdict}", self.name);
+        // Which of two that act at once had read, listed or looked the audit log does not tell.
+        let untold: &[Promise] = if self.twins { &[Promise::S1, Promise::S11, Promise::S17] } else { &[] };
+        let kept = |promise: &Promise| untold.contains(promise) || verdict.of(*promise).next().is_none();
+        let clean = verdict.is_clean() || (self.twins && Promise::ALL.iter().all(kept));
+        assert!(clean, "{}: the oracle says\n{verdict}", self.name);
     }
 
     /// An API server that was just started denies everything for a moment, until it has read its own rules: denials

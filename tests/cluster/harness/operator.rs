@@ -140,10 +140,15 @@ impl Operator {
         (status, asked.elapsed())
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        let running = self.running.lock().unwrap();
+        running.as_ref().and_then(|running| running.child.id()).expect("the operator is running")
+    }
+
     /// Sends a signal to the process.
     pub fn signal(&self, signal: Signal) {
-        let running = self.running.lock().unwrap();
-        let pid = running.as_ref().and_then(|running| running.child.id()).expect("the operator is running");
+        let pid = self.pid();
         kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
     }
 
