@@ -51,9 +51,10 @@ async fn the_log_says_what_came_what_was_done_and_what_was_told() {
     assert_eq!(
         entries[0],
         json!({
-            "seq": 1, "time": "2023-11-14T22:13:20.000000Z", "account": "100000000001", "action": "DestroyProxies",
-            "ids": ["link-sim00001"], "force": 1, "clientToken": "token-1", "code": "OK", "requestId": request_id,
-            "acceptedIds": ["link-sim00001"], "acceptedCreateTimes": [created], "delivered": true, "completed": true,
+            "seq": 1, "time": "2023-11-14T22:13:20.000000Z", "account": "100000000001", "key": "0001",
+            "action": "DestroyProxies", "ids": ["link-sim00001"], "force": 1, "clientToken": "token-1", "code": "OK",
+            "requestId": request_id, "acceptedIds": ["link-sim00001"], "acceptedCreateTimes": [created],
+            "delivered": true, "completed": true,
         })
     );
     let row = json!({"id": "link-sim00001", "status": "DESTROYING", "createTime": created});
