@@ -54,6 +54,8 @@ pods() {
         cargo test --workspace --locked --test pods -- --test-threads "${PODS_THREADS:-3}" --nocapture
 }
 cluster() {
+    # The earlier operator, which the tests of upgrades start.
+    suite --features previous-operator/program --test previous
     suite --test cluster --no-run
     "$control_plane_program" run --controllers -- \
         cargo test --workspace --locked --test cluster -- --test-threads "${CLUSTER_THREADS:-6}"

@@ -19,7 +19,7 @@ use crate::controller::object::WatchedProxy;
 use crate::controller::observation::{Claim, Resource};
 use crate::controller::status::Plan;
 use crate::crd::GaapProxy;
-use crate::gaap::{Class, DestroyRequest, Look, MemberOutcome, Session, SessionState, Turn};
+use crate::gaap::{Class, DestroyRequest, Look, MemberOutcome, Priority, Session, SessionState, Turn};
 
 const FIELD_MANAGER: &str = "gaap-operator";
 
@@ -143,8 +143,10 @@ pub fn look(context: &Arc<Context>, resource: &Resource) {
     context.memories.update(&resource.uid, |memory| memory.asking = Some(asked));
     let (context, resource) = (context.clone(), resource.clone());
     let asked_as = session(&context);
+    // Somebody waits for a deletion; nobody waits for the mirror of a living proxy.
+    let priority = Priority { group: resource.namespace.clone(), urgent: resource.deleted.is_some() };
     tokio::spawn(async move {
-        let (look, account) = context.cloud.sweep.look(resource.proxy_id.clone()).await;
+        let (look, account) = context.cloud.sweep.look(resource.proxy_id.clone(), priority).await;
         let seen = match look {
             Look::Present(proxy) => Seen::Present(proxy),
             Look::Absent => Seen::Absent,

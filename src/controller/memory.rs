@@ -140,7 +140,8 @@ impl Memory {
     /// Takes in an answer. Any sight of the proxy cancels the proof of absence; a failed look proves nothing, and
     /// leaves the proof as it was.
     pub fn record_look(&mut self, look: LookRecord) {
-        self.asking = None;
+        // A later question is still under way.
+        self.asking.take_if(|asked| *asked <= look.asked);
         match &look.seen {
             Seen::Present(proxy) => {
                 self.first_absent = None;

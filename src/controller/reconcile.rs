@@ -194,7 +194,7 @@ impl Reconcile<'_> {
         if self.may_not_send() {
             return Ok(Next::Return(Some(RETRY_PERIOD)));
         }
-        let ahead = self.context.queue.join(&self.resource.uid);
+        let ahead = self.context.queue.join(&self.resource.namespace, &self.resource.uid);
         // Gone since this reconcile began: the watch has cleared up before, and would not do it again.
         if !self.context.memories.knows(&self.resource.uid) {
             self.context.queue.leave(&self.resource.uid);
@@ -251,7 +251,7 @@ impl Reconcile<'_> {
             return Next::Decide;
         }
         let outcome = act::destroy(self.context, &self.resource, &session, turn, request).await;
-        self.context.queue.leave(&self.resource.uid);
+        self.context.queue.sent(&self.resource.uid);
         self.account.sent = Some(match &outcome {
             Outcome::Accepted { .. } => "accepted".to_owned(),
             other => other.failure().map(|failure| failure.code.clone()).unwrap_or_default(),

@@ -2,49 +2,40 @@
 //!
 //! A reconcile that waits for its turn holds one of the `--concurrency` workers. With 1 000 deletions all workers
 //! would wait, and nobody would look after deletions that are already under way. So only the first few wait inside;
-//! the others hold a ticket and come back when their turn is near, in the order in which they asked first.
+//! the others stand in line and come back when their turn is near. Namespaces take turns: one line for all would make
+//! a single deletion wait a minute behind the 1 000 of somebody else.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-#[derive(Debug, Default)]
-struct Inner {
-    next: u64,
-    tickets: HashMap<String, u64>,
-    line: BTreeMap<u64, String>,
-}
+use crate::process::fair_line::FairLine;
 
-/// Tickets by uid. Bounded by the resources there are.
+/// Who waits to send, by uid. Bounded by the resources there are.
 #[derive(Debug, Default)]
 pub struct SendQueue {
-    inner: Mutex<Inner>,
+    line: Mutex<FairLine<String, String>>,
 }
 
 impl SendQueue {
-    /// Draws a ticket, or finds the one drawn before; returns how many are ahead.
-    pub fn join(&self, uid: &str) -> u64 {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let ticket = match inner.tickets.get(uid) {
-            Some(ticket) => *ticket,
-            None => {
-                let ticket = inner.next;
-                inner.next += 1;
-                inner.tickets.insert(uid.to_owned(), ticket);
-                inner.line.insert(ticket, uid.to_owned());
-                ticket
-            }
-        };
-        // Counted, not subtracted: one that waits long at the front would make all numbers behind it look far away.
-        inner.line.range(..ticket).count() as u64
+    fn line(&self) -> MutexGuard<'_, FairLine<String, String>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the ticket back: sent, or nothing to send any more.
+    /// Stands in line, or keeps the place; returns how many are ahead.
+    pub fn join(&self, namespace: &str, uid: &str) -> u64 {
+        let mut line = self.line();
+        line.join(&namespace.to_owned(), uid.to_owned());
+        line.ahead(uid).unwrap_or_default() as u64
+    }
+
+    /// Has nothing to send any more.
     pub fn leave(&self, uid: &str) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ticket) = inner.tickets.remove(uid) {
-            inner.line.remove(&ticket);
-        }
+        self.line().leave(uid);
+    }
+
+    /// Has sent: the next turn is another namespace's.
+    pub fn sent(&self, uid: &str) {
+        self.line().served(uid);
     }
 }
 
@@ -62,13 +53,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_to_ask_is_the_first_in_line() {
+    fn the_first_to_ask_is_the_first_in_line_of_its_namespace() {
         let queue = SendQueue::default();
-        assert_eq!([queue.join("a"), queue.join("b"), queue.join("a"), queue.join("c")], [0, 1, 0, 2]);
-        queue.leave("a");
-        assert_eq!([queue.join("b"), queue.join("c"), queue.join("a")], [0, 1, 2]);
-        queue.leave("c");
-        assert_eq!([queue.join("b"), queue.join("a")], [0, 1], "who left is not counted");
+        let join = |uid: &str| queue.join(&uid[..1], uid);
+        assert_eq!(["a1", "a2", "a1", "a3", "b1"].map(join), [0, 1, 0, 2, 1]);
+        queue.sent("a1");
+        assert_eq!(["b1", "a2", "a3"].map(join), [0, 1, 2]);
+        queue.leave("a2");
+        assert_eq!(["b1", "a3"].map(join), [0, 1], "who left is not counted");
     }
 
     #[test]

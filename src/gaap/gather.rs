@@ -1,200 +1,204 @@
-//! Which ids go into the next DescribeProxies. Pure: no call, no clock.
+//! Which proxies to ask for next, while questions come faster than calls are made. Pure: no call, no clock.
 //!
-//! First come, first served, so that under throttling no id is passed over for ever. Questions for the same id share
-//! one row. An id that was just answered with "not found" goes alone: it is asked a second time soon, and among
-//! others it would make their call fail again.
+//! Urgent questions come first, and groups take turns; within a group the first to come is the first served. A call that
+//! has room left takes others along, up to a hundred ids. Questions for the same id share one row.
+//!
+//! Where a cloud answers a whole call with "not found" because of one id, an id that was not found goes alone: it is asked
+//! a second time soon, and among others it would make their call fail again. For the same reason a group with such an
+//! id keeps to itself for a while: many absent ids of one group must not cost the others more than a turn.
+//!
+//! Nobody is passed over for ever: every fourth call begins with what is not urgent.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::gaap::api::DESCRIBE_LIMIT;
 use crate::gaap::proxy::ProxyId;
+use crate::process::fair_line::FairLine;
 
-/// How long an id that was not found goes alone. Longer than the pause between two looks that prove an absence.
+/// How long an id that was not found goes alone, and its group keeps to itself. Longer than the pause between two
+/// looks that prove an absence.
 const ALONE_FOR: Duration = Duration::from_secs(60);
 /// More ids than this are not remembered; forgetting one costs a few calls.
 const MOST_ALONE: usize = 4_096;
+/// One of so many calls begins with what is not urgent.
+const PATIENT_SHARE: u32 = 4;
 
-/// Ids with those who ask for them.
-pub(super) type Batch<A> = Vec<(ProxyId, Vec<A>)>;
+/// The place of a question among others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Priority {
+    /// Questions of one group take turns with those of another.
+    pub group: String,
+    /// It goes before those that are not.
+    pub urgent: bool,
+}
+
+/// One id of a call, with those who ask for it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Row<A> {
+    pub id: ProxyId,
+    pub priority: Priority,
+    pub askers: Vec<A>,
+}
+
+/// What one call asks for.
+pub(super) type Batch<A> = Vec<Row<A>>;
+
+/// What takes a turn.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Unit {
+    Id(ProxyId),
+    /// A part of a call that failed as a whole, by its number.
+    Part(u64),
+}
 
 /// Questions that no call has taken up yet. `A`: who asks.
 pub(super) struct Gather<A> {
-    order: VecDeque<ProxyId>,
-    askers: HashMap<ProxyId, Vec<A>>,
-    /// Parts of a call that failed as a whole, to be asked again before anything else.
-    parts: Vec<Batch<A>>,
-    alone: HashMap<ProxyId, Duration>,
+    rows: HashMap<ProxyId, Row<A>>,
+    parts: HashMap<u64, Batch<A>>,
+    urgent: FairLine<String, Unit>,
+    patient: FairLine<String, Unit>,
+    /// Ids that were not found: when, and of which group.
+    not_found: HashMap<ProxyId, (Duration, String)>,
+    calls: u32,
+    splits: u64,
 }
 
 impl<A> Default for Gather<A> {
     fn default() -> Self {
-        Self { order: VecDeque::new(), askers: HashMap::new(), parts: Vec::new(), alone: HashMap::new() }
+        Self {
+            rows: HashMap::new(),
+            parts: HashMap::new(),
+            urgent: FairLine::default(),
+            patient: FairLine::default(),
+            not_found: HashMap::new(),
+            calls: 0,
+            splits: 0,
+        }
     }
 }
 
 impl<A> Gather<A> {
-    /// Different ids that wait, those of failed calls aside.
-    pub(super) fn len(&self) -> usize {
-        self.order.len()
-    }
-
     pub(super) fn is_empty(&self) -> bool {
-        self.order.is_empty() && self.parts.is_empty()
+        self.rows.is_empty() && self.parts.is_empty()
     }
 
     /// Somebody asks for an id.
-    pub(super) fn ask(&mut self, id: ProxyId, asker: A) {
-        let askers = self.askers.entry(id.clone()).or_default();
-        if askers.is_empty() {
-            self.order.push_back(id);
+    pub(super) fn ask(&mut self, id: ProxyId, priority: Priority, asker: A) {
+        let unit = Unit::Id(id.clone());
+        let Some(row) = self.rows.get_mut(&id) else {
+            self.line(priority.urgent).join(&priority.group, unit);
+            self.rows.insert(id.clone(), Row { id, priority, askers: vec![asker] });
+            return;
+        };
+        row.askers.push(asker);
+        if priority.urgent && !row.priority.urgent {
+            self.patient.leave(&unit);
+            self.urgent.join(&priority.group, unit);
+            row.priority = priority;
         }
-        askers.push(asker);
     }
 
-    /// The next ids to ask for, in one call. `waits`: whether an asker still wants to know; an id that nobody waits
-    /// for is dropped.
+    /// The next ids to ask for, in one call; none when nobody waits any more for what came next. `waits`: whether an
+    /// asker still wants to know; an id that nobody waits for is dropped.
     pub(super) fn next(&mut self, now: Duration, waits: impl Fn(&A) -> bool) -> Option<Batch<A>> {
-        let mut batch = match self.parts.pop() {
-            Some(part) => part,
-            None => self.fresh(now),
+        self.calls = self.calls.wrapping_add(1);
+        let patient_first = self.calls.is_multiple_of(PATIENT_SHARE);
+        let first = self.line(!patient_first).pop().or_else(|| self.line(patient_first).pop())?;
+        let mut batch = match first {
+            Unit::Part(number) => self.parts.remove(&number).unwrap_or_default(),
+            Unit::Id(id) => self.fresh(&id, now),
         };
-        for (_, askers) in &mut batch {
-            askers.retain(&waits);
+        for row in &mut batch {
+            row.askers.retain(&waits);
         }
-        batch.retain(|(_, askers)| !askers.is_empty());
+        batch.retain(|row| !row.askers.is_empty());
         (!batch.is_empty()).then_some(batch)
     }
 
-    fn fresh(&mut self, now: Duration) -> Batch<A> {
-        self.alone.retain(|_, since| now.saturating_sub(*since) < ALONE_FOR);
-        let (mut ids, mut left) = (Vec::new(), VecDeque::new());
-        for id in self.order.drain(..) {
-            let alone = self.alone.contains_key(&id);
-            let full = ids.len() == DESCRIBE_LIMIT || ids.first().is_some_and(|first| self.alone.contains_key(first));
-            if full || (alone && !ids.is_empty()) {
-                left.push_back(id);
-            } else {
-                ids.push(id);
+    /// This id and those that may go with it.
+    fn fresh(&mut self, id: &ProxyId, now: Duration) -> Batch<A> {
+        let mut batch: Batch<A> = self.rows.remove(id).into_iter().collect();
+        let Some(first) = batch.first() else { return batch };
+        if !self.goes_alone(id, now) {
+            let room = DESCRIBE_LIMIT.saturating_sub(batch.len());
+            for unit in self.companions(&first.priority.group, room, now) {
+                let Unit::Id(id) = &unit else { continue };
+                self.urgent.leave(&unit);
+                self.patient.leave(&unit);
+                batch.extend(self.rows.remove(id));
             }
         }
-        self.order = left;
-        ids.into_iter().filter_map(|id| self.askers.remove_entry(&id)).collect()
+        // By group, so that a call that fails can be split between groups.
+        batch.sort_by(|a, b| a.priority.group.cmp(&b.priority.group));
+        batch
     }
 
-    /// A call for several ids failed because one of them does not exist, and does not say which: asks for halves.
+    /// Those that may go with one of this group: the next of each other group, then more of this one, then more of the
+    /// others; urgent ones first. Of other groups none, if either keeps to itself.
+    fn companions(&self, group: &String, room: usize, now: Duration) -> Vec<Unit> {
+        let troubled = self.troubled(now);
+        let alone = troubled.contains(&group);
+        let together = |unit: &&Unit| matches!(unit, Unit::Id(id) if !self.goes_alone(id, now));
+        let of_line = |line| {
+            let line: &FairLine<String, Unit> = line;
+            let others: Vec<&String> =
+                line.groups().filter(|other| *other != group && !alone && !troubled.contains(other)).collect();
+            let of = move |group| line.of(group).filter(together);
+            let heads = others.clone().into_iter().flat_map(move |other| of(other).take(1));
+            let rests = others.into_iter().flat_map(move |other| of(other).skip(1));
+            heads.chain(of(group)).chain(rests)
+        };
+        [&self.urgent, &self.patient].into_iter().flat_map(of_line).take(room).cloned().collect()
+    }
+
+    fn goes_alone(&self, id: &ProxyId, now: Duration) -> bool {
+        self.not_found.get(id).is_some_and(|(since, _)| now.saturating_sub(*since) < ALONE_FOR)
+    }
+
+    /// The groups that keep to themselves.
+    fn troubled(&self, now: Duration) -> Vec<&String> {
+        let recent = self.not_found.values().filter(|(since, _)| now.saturating_sub(*since) < ALONE_FOR);
+        let mut groups: Vec<&String> = recent.map(|(_, group)| group).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        groups
+    }
+
+    fn line(&mut self, urgent: bool) -> &mut FairLine<String, Unit> {
+        if urgent { &mut self.urgent } else { &mut self.patient }
+    }
+
+    /// A call for several ids failed because one of them does not exist, and does not say which: asks for two parts.
     /// Down to one by one where it must be, but a single absent id among 100 costs 14 calls instead of 100.
-    pub(super) fn halve(&mut self, mut batch: Batch<A>) {
-        let second = batch.split_off(batch.len() / 2);
-        self.parts.push(second);
-        self.parts.push(batch);
+    pub(super) fn split(&mut self, mut batch: Batch<A>) {
+        let middle = batch.len() / 2;
+        let groups = batch.windows(2).zip(1..).filter_map(|(pair, place)| match pair {
+            [before, after] if before.priority.group != after.priority.group => Some(place),
+            _ => None,
+        });
+        let place = groups.min_by_key(|place: &usize| place.abs_diff(middle)).unwrap_or(middle);
+        let second = batch.split_off(place);
+        for part in [batch, second] {
+            let Some(group) = part.first().map(|row| row.priority.group.clone()) else { continue };
+            let urgent = part.iter().any(|row| row.priority.urgent);
+            self.splits += 1;
+            let number = self.splits;
+            self.parts.insert(number, part);
+            self.line(urgent).join(&group, Unit::Part(number));
+        }
     }
 
     /// The id was asked for alone and does not exist.
-    pub(super) fn not_found(&mut self, id: ProxyId, now: Duration) {
-        if self.alone.len() < MOST_ALONE {
-            self.alone.insert(id, now);
+    pub(super) fn not_found(&mut self, row: &Row<A>, now: Duration) {
+        if self.not_found.len() >= MOST_ALONE {
+            self.not_found.retain(|_, (since, _)| now.saturating_sub(*since) < ALONE_FOR);
+        }
+        if self.not_found.len() < MOST_ALONE {
+            self.not_found.insert(row.id.clone(), (now, row.priority.group.clone()));
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Duration = Duration::from_secs(100);
-
-    fn id(number: usize) -> ProxyId {
-        format!("link-{number:08}").parse().unwrap()
-    }
-
-    /// The numbers of the next call.
-    fn next(gather: &mut Gather<u32>, now: Duration) -> Option<Vec<usize>> {
-        let batch = gather.next(now, |asker| *asker != 0)?;
-        Some(batch.into_iter().map(|(id, _)| id.as_str()[5..].parse().unwrap()).collect())
-    }
-
-    fn all(gather: &mut Gather<u32>, now: Duration) -> Vec<Vec<usize>> {
-        let mut calls = Vec::new();
-        while !gather.is_empty() {
-            calls.extend(next(gather, now));
-        }
-        calls
-    }
-
-    #[test]
-    fn ids_are_asked_for_in_the_order_of_the_questions_a_hundred_at_a_time() {
-        let mut gather = Gather::default();
-        let numbers: Vec<usize> = (0..250).rev().collect();
-        numbers.iter().for_each(|number| gather.ask(id(*number), 1));
-        let calls = all(&mut gather, NOW);
-        assert_eq!(calls.iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 50]);
-        assert_eq!(calls.concat(), numbers);
-    }
-
-    #[test]
-    fn nobody_is_passed_over_by_those_who_ask_again_and_again() {
-        let mut gather = Gather::default();
-        (0..150).for_each(|number| gather.ask(id(number), 1));
-        for number in next(&mut gather, NOW).unwrap() {
-            gather.ask(id(number), 1);
-        }
-        assert_eq!(next(&mut gather, NOW).unwrap()[..50], (100..150).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn who_asks_the_same_shares_a_row() {
-        let mut gather = Gather::default();
-        (1..=3).for_each(|asker| gather.ask(id(7), asker));
-        let batch = gather.next(NOW, |_| true).unwrap();
-        assert_eq!(batch, [(id(7), vec![1, 2, 3])]);
-        assert!(gather.is_empty());
-    }
-
-    #[test]
-    fn an_id_that_nobody_waits_for_is_dropped() {
-        let mut gather = Gather::default();
-        gather.ask(id(1), 0);
-        gather.ask(id(2), 0);
-        gather.ask(id(2), 5);
-        assert_eq!(all(&mut gather, NOW), [[2]]);
-        gather.ask(id(1), 0);
-        assert_eq!(next(&mut gather, NOW), None);
-        assert!(gather.is_empty());
-    }
-
-    #[test]
-    fn a_failed_call_is_asked_again_in_halves_before_anything_else() {
-        let mut gather = Gather::default();
-        (0..5).for_each(|number| gather.ask(id(number), 1));
-        let failed = gather.next(NOW, |_| true).unwrap();
-        gather.ask(id(9), 1);
-        gather.halve(failed);
-        assert_eq!(all(&mut gather, NOW), [vec![0, 1], vec![2, 3, 4], vec![9]]);
-    }
-
-    #[test]
-    fn an_id_that_was_not_found_goes_alone_for_a_minute_and_keeps_its_place() {
-        let mut gather = Gather::default();
-        gather.not_found(id(2), NOW);
-        let ask = |gather: &mut Gather<u32>| (1..=4).for_each(|number| gather.ask(id(number), 1));
-        ask(&mut gather);
-        assert_eq!(all(&mut gather, NOW + Duration::from_secs(59)), [vec![1, 3, 4], vec![2]]);
-        ask(&mut gather);
-        assert_eq!(all(&mut gather, NOW + Duration::from_secs(60)), [vec![1, 2, 3, 4]]);
-    }
-
-    #[test]
-    fn a_single_absent_id_among_a_hundred_costs_few_calls() {
-        let mut gather = Gather::default();
-        (0..100).for_each(|number| gather.ask(id(number), 1));
-        let mut calls = 0;
-        while let Some(batch) = gather.next(NOW, |_| true) {
-            calls += 1;
-            if batch.len() > 1 && batch.iter().any(|(asked, _)| *asked == id(63)) {
-                gather.halve(batch);
-            }
-        }
-        assert!(calls <= 15, "{calls}");
-    }
-}
+mod tests;

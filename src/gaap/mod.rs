@@ -34,6 +34,7 @@ pub use codes::{Class, CodeRow, Refusal, known_codes};
 pub use credentials::{Credentials, CredentialsSource, Lookup, MissingCredentials};
 pub use endpoint::{ConfigError, default_sts_endpoint};
 pub use error::{Action, CallError, ErrorKind};
+pub use gather::Priority;
 pub use identity::Identity;
 pub use metrics::ApiMetrics;
 pub use pace::{Attempt, Pace, Turn};

@@ -1,7 +1,8 @@
 //! Looking at proxies: many questions, few calls.
 //!
 //! A lone question goes at once. Questions that come while a call is under way gather and go together, up to 100 ids
-//! a call, so that the number of calls follows the time a call takes and no window has to be waited out. A question
+//! a call, so that the number of calls follows the time a call takes and no window has to be waited out. Who comes
+//! first then: see [`Priority`]. A question
 //! is answered only by a call that began after it: what was asked after a destroy must not be answered from before.
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::gaap::api::DescribeAnswer;
 use crate::gaap::client::Client;
 use crate::gaap::codes::Class;
 use crate::gaap::error::{Action, CallError, ErrorKind};
-use crate::gaap::gather::{self, Gather};
+use crate::gaap::gather::{self, Gather, Priority};
 use crate::gaap::identity::Identity;
 use crate::gaap::proxy::{Account, Proxy, ProxyId};
 use crate::gaap::session::{Session, SessionState};
@@ -39,11 +40,10 @@ type Found = (Look, Option<Account>);
 
 struct Question {
     id: ProxyId,
+    priority: Priority,
     answer: oneshot::Sender<Found>,
 }
 
-/// Questions on their way to the task. Who asks beyond that waits.
-const QUEUE: usize = 1_024;
 /// Calls under way at most. More than one only when one is slow.
 const CALLS: usize = 4;
 /// A call that takes longer does not make later questions wait for it.
@@ -52,13 +52,15 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Asks for proxies on behalf of everybody. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Sweep {
-    questions: mpsc::Sender<Question>,
+    /// Without a bound: each question is somebody who waits for its answer, and in a bounded channel a deletion would
+    /// wait behind all the others before anybody could tell that it is one.
+    questions: mpsc::UnboundedSender<Question>,
 }
 
 impl Sweep {
     /// Starts the task; it ends with `cancel`.
     pub fn spawn(client: Client, identity: Identity, clock: Arc<dyn Clock>, cancel: CancellationToken) -> Self {
-        let (questions, receiver) = mpsc::channel(QUEUE);
+        let (questions, receiver) = mpsc::unbounded_channel();
         let sweeper = Sweeper {
             client,
             identity,
@@ -74,10 +76,10 @@ impl Sweep {
 
     /// Looks at one proxy, in a call that begins after this one. The account is the one that answered; none when
     /// nobody could be asked.
-    pub async fn look(&self, id: ProxyId) -> Found {
+    pub async fn look(&self, id: ProxyId, priority: Priority) -> Found {
         let ending = || (Look::Failed(CallError::local(Action::DescribeProxies, ErrorKind::ShuttingDown)), None);
         let (answer, found) = oneshot::channel();
-        match self.questions.send(Question { id, answer }).await {
+        match self.questions.send(Question { id, priority, answer }) {
             Ok(()) => found.await.unwrap_or_else(|_| ending()),
             Err(_) => ending(),
         }
@@ -92,7 +94,7 @@ struct Sweeper {
     client: Client,
     identity: Identity,
     clock: Arc<dyn Clock>,
-    receiver: mpsc::Receiver<Question>,
+    receiver: mpsc::UnboundedReceiver<Question>,
     /// Questions that no call has taken up.
     waiting: Gather<Asker>,
     calls: FuturesUnordered<BoxFuture<'static, Done>>,
@@ -102,15 +104,13 @@ struct Sweeper {
 impl Sweeper {
     async fn run(mut self) {
         loop {
-            while self.waiting.len() < QUEUE
-                && let Ok(Question { id, answer }) = self.receiver.try_recv()
-            {
-                self.waiting.ask(id, answer);
+            while let Ok(question) = self.receiver.try_recv() {
+                self.ask(question);
             }
             let patience = self.start_due();
             tokio::select! {
-                question = self.receiver.recv(), if self.waiting.len() < QUEUE => match question {
-                    Some(Question { id, answer }) => self.waiting.ask(id, answer),
+                question = self.receiver.recv() => match question {
+                    Some(question) => self.ask(question),
                     // Nobody is left who could ask, or wait for an answer.
                     None => return,
                 },
@@ -118,6 +118,10 @@ impl Sweeper {
                 () = sleep(patience.unwrap_or(PATIENCE)), if patience.is_some() => {}
             }
         }
+    }
+
+    fn ask(&mut self, Question { id, priority, answer }: Question) {
+        self.waiting.ask(id, priority, answer);
     }
 
     /// Starts what may start now; tells how long to wait if something waits for a slow call only.
@@ -163,10 +167,10 @@ impl Sweeper {
                 let asked = ids(&batch);
                 answer_all(batch, account, |id| look(&answer, &asked, id));
             }
-            Err(error) if error.class() == Class::Gone && batch.len() > 1 => self.waiting.halve(batch),
+            Err(error) if error.class() == Class::Gone && batch.len() > 1 => self.waiting.split(batch),
             Err(error) if error.class() == Class::Gone => {
                 let now = self.clock.now().monotonic;
-                ids(&batch).into_iter().for_each(|id| self.waiting.not_found(id, now));
+                batch.iter().for_each(|row| self.waiting.not_found(row, now));
                 answer_all(batch, account, |_| Look::Absent);
             }
             Err(error) => answer_all(batch, account, |_| Look::Failed(error.clone())),
@@ -175,7 +179,7 @@ impl Sweeper {
 }
 
 fn ids(batch: &Batch) -> Vec<ProxyId> {
-    batch.iter().map(|(id, _)| id.clone()).collect()
+    batch.iter().map(|row| row.id.clone()).collect()
 }
 
 fn look(answer: &DescribeAnswer, asked: &[ProxyId], id: &ProxyId) -> Look {
@@ -191,9 +195,9 @@ fn look(answer: &DescribeAnswer, asked: &[ProxyId], id: &ProxyId) -> Look {
 }
 
 fn answer_all(batch: Batch, account: Option<&Account>, look: impl Fn(&ProxyId) -> Look) {
-    for (id, answers) in batch {
-        let look = look(&id);
-        for answer in answers {
+    for row in batch {
+        let look = look(&row.id);
+        for answer in row.askers {
             // Who no longer waits does not need the answer.
             let _ = answer.send((look.clone(), account.cloned()));
         }

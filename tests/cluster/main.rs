@@ -16,13 +16,14 @@
 mod harness;
 
 /// Worlds at work at the same time.
-const WORLDS_AT_ONCE: usize = 4;
+const WORLDS_AT_ONCE: u32 = 4;
 
 mod api_server;
 mod canary;
 mod check;
 mod crash;
 mod errors;
+mod fairness;
 mod faults;
 mod helm;
 mod input;
@@ -36,6 +37,7 @@ mod pace;
 mod process;
 mod recreate;
 mod retain;
+mod upgrade;
 mod watch;
 /// Tests run in the order of their names, and this one judges what all others did.
 #[path = "rbac.rs"]

@@ -18,7 +18,7 @@
 mod harness;
 
 /// Worlds at work at the same time. More than in `cluster`: most of the time these wait for a deadline.
-const WORLDS_AT_ONCE: usize = 8;
+const WORLDS_AT_ONCE: u32 = 8;
 
 mod calls;
 mod cloud_wire;

@@ -120,9 +120,10 @@ pub(super) fn ask(observation: &Observation, now: Now) -> Decision {
 }
 
 /// How long an answer may still be on its way. A call has a deadline far below the limit, so an older question is
-/// one whose answer was lost, and is asked anew.
+/// one whose answer was lost, and is asked anew. So is one from before the deletion: its answer does not count, and it
+/// may stand in line behind all others that nobody waits for.
 pub(super) fn asking(memory: &Memory, now: Now) -> Option<Duration> {
-    let since = memory.asking?;
+    let since = memory.asking.filter(|since| memory.deleting_since.is_none_or(|noticed| *since >= noticed))?;
     (since + ASKING_LIMIT).checked_sub(now.monotonic).filter(|left| !left.is_zero())
 }
 

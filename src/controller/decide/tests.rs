@@ -216,6 +216,16 @@ fn a_question_under_way_is_waited_for_and_a_lost_one_asked_again() {
 }
 
 #[test]
+fn a_deletion_does_not_wait_for_a_question_from_before_it() {
+    let mut observation = deleting();
+    observation.memory.asking = Some(mono(-1.0));
+    assert_eq!(decide(&observation, at(0.0)).step, Step::Look);
+    observation.memory.asking = Some(mono(0.5));
+    observation.memory.record_look(present(-1.0, ProxyStatus::Running));
+    assert_eq!(decide(&observation, at(1.0)).step, Step::Wait, "the answer to the first is not that to the second");
+}
+
+#[test]
 fn sending_needs_a_fresh_read_with_the_turn_in_hand() {
     let mut observation = running(0.0);
     assert_eq!(decide(&observation, at(0.0)).step, PREPARE);

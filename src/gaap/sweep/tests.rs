@@ -23,6 +23,10 @@ fn id(number: usize) -> ProxyId {
     format!("link-{number:08}").parse().unwrap()
 }
 
+fn priority() -> Priority {
+    Priority { group: "games".to_owned(), urgent: false }
+}
+
 fn key() -> CredentialsSource {
     CredentialsSource::Environment(Arc::new(|name| {
         matches!(name, "TENCENTCLOUD_SECRET_ID" | "TENCENTCLOUD_SECRET_KEY").then(|| "invented".into())
@@ -59,7 +63,7 @@ impl Running {
     }
 
     async fn look(&self, number: usize) -> Look {
-        self.sweep.look(id(number)).await.0
+        self.sweep.look(id(number), priority()).await.0
     }
 
     async fn looks(&self, numbers: impl IntoIterator<Item = usize>) -> Vec<Look> {
@@ -96,7 +100,7 @@ fn cloud_without(
 #[tokio::test]
 async fn a_lone_question_goes_at_once_with_the_full_limit() {
     let running = Running::start(cloud_without(&[], None)).await;
-    let (look, account) = running.sweep.look(id(1)).await;
+    let (look, account) = running.sweep.look(id(1), priority()).await;
     assert!(is_present(&look));
     assert_eq!(account.unwrap().id, "100000000001");
     let log = running.log.lock().unwrap();
@@ -214,7 +218,7 @@ async fn a_truncated_answer_is_no_absence() {
 async fn without_credentials_nobody_is_asked() {
     let nothing = CredentialsSource::Environment(Arc::new(|_| None));
     let running = Running::with(nothing, cloud_without(&[], None)).await;
-    let (look, account) = running.sweep.look(id(1)).await;
+    let (look, account) = running.sweep.look(id(1), priority()).await;
     let Look::Failed(error) = look else { panic!("{look:?}") };
     assert!(error.is_not_sent() && error.to_string().contains("TENCENTCLOUD_SECRET_ID"), "{error}");
     assert_eq!(account, None);
@@ -271,8 +275,8 @@ async fn at_the_end_of_the_program_nobody_waits_for_ever() {
         tokio::time::sleep(Duration::from_millis(50)).await;
         cancel.lock().unwrap().take();
     };
-    let ((look, _), ()) = futures::join!(running.sweep.look(id(1)), end);
+    let ((look, _), ()) = futures::join!(running.sweep.look(id(1), priority()), end);
     assert!(matches!(&look, Look::Failed(error) if error.kind == ErrorKind::ShuttingDown), "{look:?}");
-    let (look, _) = running.sweep.look(id(2)).await;
+    let (look, _) = running.sweep.look(id(2), priority()).await;
     assert!(matches!(look, Look::Failed(error) if error.kind == ErrorKind::ShuttingDown));
 }

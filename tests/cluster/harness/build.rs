@@ -12,7 +12,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use secrecy::ExposeSecret;
 
 use super::gate::Gate;
-use super::operator::{Launch, Operator, write_credentials};
+use super::operator::{Launch, Operator, Release, write_credentials};
 use super::shared::{Cluster, RELEASE, SYSTEM, guard, on_services, turn};
 use super::sight::Sight;
 use super::world::{AT_WORK, FLAGS, SECOND_KEY, World};
@@ -34,6 +34,7 @@ pub struct Build {
     gate: bool,
     https: bool,
     processes: Processes,
+    alone: bool,
     start: bool,
 }
 
@@ -64,6 +65,7 @@ impl World {
             gate: false,
             https: false,
             processes: Processes::One,
+            alone: false,
             start: true,
         }
     }
@@ -149,6 +151,12 @@ impl Build {
         self
     }
 
+    /// No other world is at work meanwhile: for a test that measures times.
+    pub fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
     /// The operator is not started yet.
     pub fn operator_stopped(mut self) -> Self {
         self.start = false;
@@ -157,7 +165,7 @@ impl Build {
 
     /// Makes the world. With an operator, this waits until it is ready.
     pub async fn start(self) -> World {
-        let turn = turn().await;
+        let turn = turn(self.alone).await;
         assert!(
             !self.watch_all || self.cluster.is_some(),
             "an operator for all namespaces needs a control plane of its own"
@@ -211,6 +219,7 @@ impl Build {
             let own = format!("--credentials-dir={}", credentials.display());
             Operator::new(Launch {
                 name: format!("{name}-{place}"),
+                release: Release::Present,
                 kubeconfig,
                 credential,
                 flags: arguments.iter().cloned().chain([own]).collect(),
@@ -257,10 +266,7 @@ impl Build {
             _turn: turn,
         };
         if self.start {
-            world.operator.start().await;
-            if let Some(second) = &world.second {
-                second.start().await;
-            }
+            world.start_all().await;
         }
         world
     }

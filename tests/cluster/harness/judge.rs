@@ -80,6 +80,7 @@ impl World {
         };
         Context {
             operator_users: vec![operator_user()],
+            operator_client: Some("gaap-operator_".to_owned()),
             operator_starts: self.operators().flat_map(Operator::starts).collect(),
             replicas: self.replicas(),
             namespaces: self.namespaces.clone(),

@@ -12,15 +12,25 @@ use tokio::process::Child;
 
 use super::patience::{LIMIT, until};
 use super::serving::{self, Metrics};
-use super::shared::{guard, operator_program};
+use super::shared::{guard, operator_program, previous_program};
 
 pub use rustix::process::Signal;
+
+/// Which operator a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// The one of this commit.
+    Present,
+    /// The one of tests/upgrade/previous.tar.gz.
+    Previous,
+}
 
 /// What a process is started with.
 #[derive(Clone, Debug)]
 pub struct Launch {
     /// Unique in this test run.
     pub name: String,
+    pub release: Release,
     pub kubeconfig: PathBuf,
     /// Its token at the API server, also where the kubeconfig leads through a gate.
     pub credential: String,
@@ -52,8 +62,12 @@ impl Operator {
     /// Starts it, and does not wait for anything.
     pub async fn spawn(&self) {
         assert!(self.running.lock().unwrap().is_none(), "one process at a time");
-        let (guard, program) = (guard().await, operator_program().await);
-        let Launch { name, kubeconfig, flags, environment, log, .. } = &self.launch.lock().unwrap().clone();
+        let Launch { name, release, kubeconfig, flags, environment, log, .. } = &self.launch.lock().unwrap().clone();
+        let program = match release {
+            Release::Present => operator_program().await,
+            Release::Previous => previous_program().await,
+        };
+        let guard = guard().await;
         let number = self.starts.lock().unwrap().len();
         let name = format!("{name}-{number}");
         let file = OpenOptions::new().create(true).append(true).open(log).unwrap();
@@ -87,6 +101,11 @@ impl Operator {
     /// The id of its token, as the audit log tells it.
     pub fn credential(&self) -> String {
         self.launch.lock().unwrap().credential.clone()
+    }
+
+    /// The next start is of this operator.
+    pub fn use_release(&self, release: Release) {
+        self.launch.lock().unwrap().release = release;
     }
 
     /// The next start is with this kubeconfig.
@@ -128,10 +147,15 @@ impl Operator {
         (status, asked.elapsed())
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        let running = self.running.lock().unwrap();
+        running.as_ref().and_then(|running| running.child.id()).expect("the operator is running")
+    }
+
     /// Sends a signal to the process.
     pub fn signal(&self, signal: Signal) {
-        let running = self.running.lock().unwrap();
-        let pid = running.as_ref().and_then(|running| running.child.id()).expect("the operator is running");
+        let pid = self.pid();
         kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
     }
 

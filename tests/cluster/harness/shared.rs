@@ -1,7 +1,7 @@
 //! What all worlds share: one control plane with the chart installed, a folder that is removed whatever happens, and
 //! turns, so that a loaded machine does not make every wait long.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -19,9 +19,10 @@ pub const SYSTEM: &str = "gaap-system";
 /// The chart of this repository.
 pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/helm/gaap-operator");
 
-static TURN: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(crate::WORLDS_AT_ONCE)));
+static TURN: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(crate::WORLDS_AT_ONCE as usize)));
 static SHARED: OnceCell<Arc<Cluster>> = OnceCell::const_new();
 static GUARD: OnceCell<Guard> = OnceCell::const_new();
+static PREVIOUS: OnceCell<()> = OnceCell::const_new();
 static SERVICES: OnceLock<Runtime> = OnceLock::new();
 
 /// A control plane with the chart of this repository installed.
@@ -143,9 +144,10 @@ pub async fn run(mut command: Command, input: Option<&str>) -> (bool, String) {
     (output.status.success(), said)
 }
 
-/// A turn: as many worlds as there are turns are at work.
-pub async fn turn() -> OwnedSemaphorePermit {
-    TURN.clone().acquire_owned().await.unwrap()
+/// A turn: as many worlds as there are turns are at work. A world that measures takes all of them: beside others it
+/// would measure what they do to the machine.
+pub async fn turn(alone: bool) -> OwnedSemaphorePermit {
+    TURN.clone().acquire_many_owned(if alone { crate::WORLDS_AT_ONCE } else { 1 }).await.unwrap()
 }
 
 /// The folder of this test run and its watchdog: what is started through it ends with this process, also when that
@@ -169,10 +171,35 @@ pub async fn on_services<T: Send + 'static>(future: impl Future<Output = T> + Se
     }
 }
 
-/// A link to the operator inside the folder: the watchdog tells our processes from strangers by a path in there.
+/// The operator of this commit.
 pub async fn operator_program() -> PathBuf {
-    let link = guard().await.folder().join("gaap-operator");
-    if let Err(error) = std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_gaap-operator"), &link) {
+    link("gaap-operator", Path::new(env!("CARGO_BIN_EXE_gaap-operator"))).await
+}
+
+/// The earlier operator; built when it is not there yet, which takes half a minute on two cores (see tests/upgrade).
+pub async fn previous_program() -> PathBuf {
+    PREVIOUS.get_or_init(build_previous).await;
+    link("gaap-operator-previous", &beside_the_operator("gaap-operator-previous")).await
+}
+
+async fn build_previous() {
+    let mut cargo = Command::new(env!("CARGO"));
+    // As scripts/test.sh does it: then its dependencies are those that are compiled already.
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["test", "--workspace", "--locked", "--quiet", "--no-run"]);
+    cargo.args(["--features", "previous-operator/program", "--test", "previous"]);
+    // <target>/debug/gaap-operator
+    cargo.arg("--target-dir").arg(beside_the_operator("..")).stdin(Stdio::null());
+    succeed(cargo, None).await;
+}
+
+fn beside_the_operator(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_gaap-operator")).with_file_name(name)
+}
+
+/// A link to a program inside the folder: the watchdog tells our processes from strangers by a path in there.
+async fn link(name: &str, program: &Path) -> PathBuf {
+    let link = guard().await.folder().join(name);
+    if let Err(error) = std::os::unix::fs::symlink(program, &link) {
         assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists, "{error}");
     }
     link

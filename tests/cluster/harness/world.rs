@@ -90,6 +90,23 @@ impl World {
         &self.cluster
     }
 
+    /// For messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A client of the administrator.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Starts every operator that is not running, and waits until it is ready.
+    pub async fn start_all(&self) {
+        for operator in self.operators().filter(|operator| !operator.is_running()) {
+            operator.start().await;
+        }
+    }
+
     /// Every operator process of this world.
     pub fn operators(&self) -> impl Iterator<Item = &Operator> {
         [&self.operator].into_iter().chain(&self.second)

@@ -1,5 +1,5 @@
 //! S14: never more attempts in any second per account and action than the cloud allows, by the time of receipt.
-//! Copies that the network made are not attempts.
+//! Copies that the network made are not attempts. It is promised for the one that acts: where two do, for each.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
