@@ -4,10 +4,11 @@
 # make image     container images without an engine, below target/image (TAG=NAME:TAG names the operator's)
 # make test-fast what needs neither an API server nor Python
 # make cluster   a real Kubernetes of one node, until Ctrl-C (needs Linux and root)
+# make soak      1 000 deletions under faults on both wires, about ten minutes (SOAK=N deletions, SOAK_SEED=N)
 # make lint      formatting and clippy
 # make generate  the CRD, the chart's copy of it, the manifests, the chart's README
 
-.PHONY: demo image test test-fast cluster lint generate
+.PHONY: demo image test test-fast cluster soak lint generate
 
 demo:
 	@scripts/prerequisites.sh
@@ -29,6 +30,10 @@ cluster:
 	@scripts/prerequisites.sh
 	@cargo build --locked --quiet --workspace --bin gaap-control-plane
 	@exec "$${CARGO_TARGET_DIR:-target}/debug/gaap-control-plane" up --node
+
+soak:
+	@scripts/prerequisites.sh
+	@SOAK="$(SOAK)" SOAK_SEED="$(SOAK_SEED)" scripts/soak.sh
 
 lint:
 	cargo fmt --all --check

@@ -28,7 +28,7 @@ formatted() { cargo fmt --all --check; }
 linted() { cargo clippy --workspace --all-targets --locked --quiet -- -D warnings; }
 units() {
     suite --lib --bins
-    suite --test http --test program --test promises --test readme
+    suite --test http --test program --test promises --test recorded --test readme
     suite --test coverage -- --nocapture
 }
 documented() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet; }
@@ -57,6 +57,11 @@ cluster() {
     suite --test cluster --no-run
     "$control_plane_program" run --controllers -- \
         cargo test --workspace --locked --test cluster -- --test-threads "${CLUSTER_THREADS:-6}"
+}
+fire() {
+    suite --test fire --no-run
+    # The table of faults, and the pairs, are to be seen in every run.
+    "$control_plane_program" run --controllers -- cargo test --workspace --locked --test fire -- --nocapture
 }
 image() {
     scripts/image.sh
@@ -92,6 +97,7 @@ if [[ -z $fast ]]; then
         "image|the container images: made without an engine, and run on an empty root"
         "node|a real node starts, runs pods, and leaves nothing"
         "cluster|the operator on a real API server"
+        "fire|single faults at every effect of a deletion, and pairs of them by chance"
         "pods|the chart in pods on a real node"
         "demo|the demo, whole and interrupted"
     )
