@@ -5,7 +5,7 @@
 # make test-fast what needs neither an API server nor Python
 # make cluster   a real Kubernetes of one node, until Ctrl-C (needs Linux and root)
 # make mutants   changes the pure core in every way and asks whether a test notices (DIFF=REV: only what changed since)
-# make soak      1 000 deletions under faults on both wires, about a quarter of an hour (SOAK=N deletions, SOAK_SEED=N)
+# make soak      1 000 deletions under faults on both wires, about ten minutes (SOAK=N deletions, SOAK_SEED=N)
 # make lint      formatting and clippy
 # make generate  the CRD, the chart's copy of it, the manifests, the chart's README
 
