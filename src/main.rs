@@ -144,7 +144,7 @@ fn context(
         },
         requests_per_second: settings.requests_per_second,
         request_timeout: settings.request_timeout,
-        waiting_inside: u64::from(settings.concurrency / 2).max(1),
+        waiting_inside: u64::from(settings.concurrency / 4).max(1),
         metrics,
         shutdown,
     })

@@ -62,7 +62,9 @@ pub struct Context {
     pub requests_per_second: f64,
     /// `--request-timeout`.
     pub request_timeout: Duration,
-    /// How many reconciles may wait for their turn to send while the others go on: half of `--concurrency`.
+    /// How many reconciles may wait for their turn to send while the others go on: a quarter of `--concurrency`. They
+    /// are served in the order in which they came, so a namespace that comes later waits for all of them: no more than
+    /// keep the pace in use while the next ones come back.
     pub waiting_inside: u64,
     /// Series of this room.
     pub metrics: Arc<ControllerMetrics>,
