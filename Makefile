@@ -4,12 +4,13 @@
 # make image     container images without an engine, below target/image (TAG=NAME:TAG names the operator's)
 # make test-fast what needs neither an API server nor Python
 # make cluster   a real Kubernetes of one node, until Ctrl-C (needs Linux and root)
+# make bench     what the operator costs, on a real API server (at most 45 min; QUICK=1: at most 5), into target/bench.json
 # make mutants   changes the pure core in every way and asks whether a test notices (DIFF=REV: only what changed since)
 # make soak      1 000 deletions under faults on both wires, about ten minutes (SOAK=N deletions, SOAK_SEED=N)
 # make lint      formatting and clippy
 # make generate  the CRD, the chart's copy of it, the manifests, the chart's README
 
-.PHONY: demo image test test-fast cluster mutants soak lint generate
+.PHONY: demo image test test-fast cluster bench mutants soak lint generate
 
 demo:
 	@scripts/prerequisites.sh
@@ -31,6 +32,10 @@ cluster:
 	@scripts/prerequisites.sh
 	@cargo build --locked --quiet --workspace --bin gaap-control-plane
 	@exec "$${CARGO_TARGET_DIR:-target}/debug/gaap-control-plane" up --node
+
+bench:
+	@scripts/prerequisites.sh
+	@QUICK=$(QUICK) scripts/bench.sh
 
 mutants:
 	@scripts/prerequisites.sh

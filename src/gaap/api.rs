@@ -111,6 +111,14 @@ pub struct DescribeAnswer {
 }
 
 impl DescribeAnswer {
+    /// Reads the body of an answer.
+    ///
+    /// # Errors
+    /// When it is an error of the API, or no answer at all.
+    pub fn read(body: &[u8]) -> Result<Self, ErrorKind> {
+        describe_answer(body).map(|(answer, _)| answer).map_err(|(error, _)| error)
+    }
+
     /// Why the answer proves nothing about ids that are not in it; none if it is complete.
     fn gap(&self, asked: &[ProxyId]) -> Option<String> {
         let rows = self.rows.len();

@@ -23,7 +23,7 @@ mod proxy;
 mod rate;
 mod session;
 mod sweep;
-mod tc3;
+pub mod tc3;
 #[cfg(test)]
 mod testing;
 mod token;

@@ -4,11 +4,17 @@ use serde_json::{Value, json};
 
 use crate::proxies::Proxy;
 
+impl Proxy {
+    /// Domain name and address of the entry, as a proxy has them once it is made.
+    pub fn entry(&self) -> [String; 2] {
+        [format!("{}.gaapqcloud.com", self.id), entry_ip(&self.id)]
+    }
+}
+
 /// A proxy in the form of `ProxySet`.
 pub(crate) fn proxy_info(proxy: &Proxy) -> Value {
     let created = !matches!(proxy.status.as_str(), "CREATING" | "CREATE_FAILED");
-    let [domain, ip] =
-        if created { [format!("{}.gaapqcloud.com", proxy.id), entry_ip(&proxy.id)] } else { Default::default() };
+    let [domain, ip] = if created { proxy.entry() } else { Default::default() };
     let region = |id: &str| {
         json!({"RegionId": id, "RegionName": id, "RegionArea": "", "RegionAreaName": "", "IDCType": "dc",
                "FeatureBitmap": 1, "SupportFeature": {"NetworkType": ["normal"]}})
