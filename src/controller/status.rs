@@ -69,7 +69,7 @@ impl Plan {
             conditions.push(condition_of(type_, value, reason, message, old, generation, now));
         }
         let mut new = GaapProxyStatus { conditions, ..self.fields.clone() };
-        new.observed_generation = Some(generation.max(stored.observed_generation.unwrap_or(generation)));
+        new.observed_generation = self.fields.observed_generation.or(Some(generation)).max(stored.observed_generation);
         (!says_the_same(&new, stored)).then_some(new)
     }
 }

@@ -219,6 +219,11 @@ fn wait(observation: &Observation, step: Reason, message: String, stalled: bool,
 pub(super) fn fields(observation: &Observation) -> GaapProxyStatus {
     let mut status = base(&observation.resource);
     status.destroy = destroy::recorded(observation);
+    // Until a change that nobody saw has settled it is not acted on, and the status must not say so: that would end the
+    // wait at once, for a process that begins anew as well.
+    if destroy::edited_unseen(observation) {
+        status.observed_generation = Some(observation.resource.status.observed_generation.unwrap_or(1));
+    }
     status
 }
 

@@ -143,7 +143,7 @@ fn settle(
 /// The spec was changed while no process was there to see it, and nothing tells what an earlier process had sent by
 /// then: with another Force, a request of this process could be the second one in effect. Deletion itself raises the
 /// generation by one.
-fn edited_unseen(observation: &Observation) -> bool {
+pub(super) fn edited_unseen(observation: &Observation) -> bool {
     let Observation { resource, memory, .. } = observation;
     let status = &resource.status;
     let told = status.conditions.iter().any(|entry| entry.type_ == condition::DELETING);

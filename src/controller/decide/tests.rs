@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
+
 use super::destroy::request;
 use super::*;
 use crate::controller::failure::Failure;
-use crate::controller::memory::{Hold, LookRecord, Outcome, Seen, SendRecord};
+use crate::controller::memory::{Hold, LookRecord, Memory, Outcome, Seen, SendRecord};
 use crate::controller::observation::{Claim, Cloud};
 use crate::controller::testing::{account, failure, observation};
 use crate::crd::{DeletionPolicy, DestroyStatus, FINALIZER, GaapProxyStatus};
@@ -675,6 +677,30 @@ fn a_spec_that_was_changed_while_nobody_watched_waits_for_what_may_have_been_sen
     observation.resource.force = true;
     observation.resource.generation = 3;
     assert_eq!(step_reason(&decide(&observation, at(0.0))), Reason::Destroying);
+    observation.memory.record_look(present(60.0, ProxyStatus::Running));
+    assert!(matches!(decide(&observation, at(60.0)).step, Step::Destroy(_)));
+}
+
+#[test]
+fn what_is_stored_while_a_change_that_nobody_saw_settles_does_not_end_the_wait() {
+    let mut observation = running(0.0);
+    observation.fresh = true;
+    observation.memory = Memory { met_deleting: true, since: mono(-0.5), ..observation.memory };
+    observation.resource.status.observed_generation = Some(1);
+    observation.resource.force = true;
+    observation.resource.generation = 3;
+    let paused = |observation: &Observation| {
+        let mut paused = observation.clone();
+        paused.resource.paused = true;
+        paused
+    };
+    // Whatever the status says meanwhile, and also for a process that begins anew.
+    for plan in [decide(&paused(&observation), at(0.0)).status, decide(&observation, at(0.0)).status] {
+        let resource = &mut observation.resource;
+        let stored = plan.unwrap().against(&resource.status, resource.generation, Timestamp::UNIX_EPOCH);
+        resource.status = stored.unwrap();
+        assert_eq!(step_reason(&decide(&observation, at(0.0))), Reason::Destroying);
+    }
     observation.memory.record_look(present(60.0, ProxyStatus::Running));
     assert!(matches!(decide(&observation, at(60.0)).step, Step::Destroy(_)));
 }
