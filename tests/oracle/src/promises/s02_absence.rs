@@ -3,6 +3,7 @@
 //!
 //! Without proof it may go when the policy is Retain, or when an older resource claims the same proxy.
 
+use crate::audit::Call;
 use crate::case::Case;
 use crate::cloud::{Request, Sight};
 use crate::history::{Object, Version};
@@ -24,6 +25,9 @@ pub(super) fn check(case: &Case<'_>, report: &mut Report) {
                 report.notice(&object.subject(), message);
             }
         }
+        if let Some(version) = unheard_removal(case, object) {
+            judge(case, object, version, report);
+        }
     }
 }
 
@@ -43,12 +47,34 @@ fn removes(version: Version<'_, '_>, before: Option<Version<'_, '_>>) -> bool {
     if version.object.has_finalizer() {
         return false;
     }
-    before.is_some_and(|before| before.object.has_finalizer()) || patches_it_away(version)
+    before.is_some_and(|before| before.object.has_finalizer()) || patches_it_away(version.call)
+}
+
+/// The operator's removal that ended the object although nobody was told so: when its caller is killed with the request on its
+/// way, the API server may take it and has nobody to answer, so its log holds neither success nor the object.
+pub(super) fn unheard_removal<'b>(case: &'b Case<'_>, object: &'b Object<'_>) -> Option<Version<'b, 'b>> {
+    let gone = case.history.gone(object).filter(|gone| !gone.witnessed)?;
+    let last = case.history.versions(object).next_back()?;
+    let of_object = |call: &&Call<'_>| {
+        let tests_uid = || {
+            let operations = call.request().and_then(|body| body.as_array()).into_iter().flatten();
+            operations.filter_map(|operation| operation.get("value")).any(|value| value == object.uid)
+        };
+        call.name == object.name && call.namespace == object.namespace && call.by_operator && tests_uid()
+    };
+    let unheard = |call: &&Call<'_>| call.answered().is_none() && !(400..499).contains(&call.code);
+    let call = case
+        .audit
+        .on_proxies()
+        .filter(|call| call.verb == "patch" && last.call.received <= call.received && call.received <= gone.call.ended)
+        .filter(of_object)
+        .find(|call| unheard(call) && patches_it_away(call))?;
+    Some(Version { call, object: last.object })
 }
 
 /// A JSON patch that tests for our finalizer and removes what it tested: known also when nothing earlier is.
-fn patches_it_away(version: Version<'_, '_>) -> bool {
-    let operations = version.call.request().and_then(|body| body.as_array());
+fn patches_it_away(call: &Call<'_>) -> bool {
+    let operations = call.request().and_then(|body| body.as_array());
     let of = |name: &'static str| {
         operations.into_iter().flatten().filter(move |operation| operation.get("op").is_some_and(|op| op == name))
     };

@@ -5,6 +5,7 @@
 
 use crate::case::Case;
 use crate::history::Object;
+use crate::promises::s02_absence::unheard_removal;
 use crate::report::{Promise, Report};
 
 pub(super) fn check(case: &Case<'_>, report: &mut Report) {
@@ -57,7 +58,9 @@ fn end(case: &Case<'_>, object: &Object<'_>, report: &mut Report) {
     let Some(last) = last else { return };
     report.check(Promise::S10);
     let ever_held = case.history.versions(object).any(|version| version.object.has_finalizer());
-    let found_missing = !gone.witnessed && last.object.has_finalizer() && last.object.may_destroy();
+    // S2 judges a removal, also one whose answer nobody got.
+    let released = unheard_removal(case, object).is_some();
+    let found_missing = !gone.witnessed && !released && last.object.has_finalizer() && last.object.may_destroy();
     let never_held = last.object.is_bound() && !ever_held && object.complete;
     let why = if found_missing {
         "it vanished although its last known version had the finalizer and policy Destroy"

@@ -11,6 +11,17 @@ fn waiting(story: &mut Story) -> &mut Story {
 }
 
 twins! {
+    S2 a_release_that_nobody_was_told_of_rests_on_a_proof_too(story, bad) {
+        requested(story).looks_and_finds_nothing().seconds(5);
+        if !bad {
+            story.looks_and_finds_nothing();
+        }
+        let call = story.operator_releases(EDGE).last_call();
+        call["responseStatus"]["code"] = json!(500);
+        call["responseObject"] = json!(null);
+        story.operator_misses(EDGE);
+    }
+
     S2 a_removal_that_arrives_when_another_process_is_at_work_is_judged_by_when_it_was_sent(story, bad) {
         requested(story).looks_and_finds_nothing().seconds(5).looks_and_finds_nothing();
         let sent = story.now();

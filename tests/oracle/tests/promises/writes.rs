@@ -90,6 +90,16 @@ twins! {
         story.operator_misses(EDGE);
     }
 
+    S10 a_release_that_nobody_was_told_of_ends_it_too(story, bad) {
+        requested(story).looks_and_finds_nothing().seconds(5).looks_and_finds_nothing().operator_releases(EDGE);
+        // Its caller was killed, or it was refused.
+        let code = if bad { 422 } else { 500 };
+        let call = story.last_call();
+        call["responseStatus"]["code"] = json!(code);
+        call["responseObject"] = json!(null);
+        story.operator_misses(EDGE);
+    }
+
     S10 a_resource_is_not_replaced_while_it_has_the_finalizer(story, bad) {
         requested(story).looks_and_finds_nothing().seconds(5).looks_and_finds_nothing();
         if !bad {
