@@ -119,6 +119,12 @@ impl Install {
         self.keep_logs().await;
         self.uninstalled.lock().unwrap().push(format!("{:.6}", k8s_openapi::jiff::Timestamp::now()));
         self.helm(&["uninstall", RELEASE, "--wait"]).await;
+        // Helm waits for what it made: the pods, which a controller made, may still be ending and ask for a while.
+        until("the end of every pod", PATIENCE, async || {
+            let pods = self.pods().await;
+            if pods.is_empty() { Ok(()) } else { Err(format!("{pods:?}")) }
+        })
+        .await;
     }
 
     /// `kubectl` in the namespace.
