@@ -8,20 +8,16 @@ cd "$(dirname "$0")/.."
 
 version=27.1.0
 goal=95
-tools=${XDG_CACHE_HOME:-$HOME/.cache}/gaap-operator/tools
-mutants=$tools/cargo-mutants-$version/bin/cargo-mutants
 output=$(realpath -m "${CARGO_TARGET_DIR:-target}")/mutants
 reasons=tests/mutants/survivors.txt
 page=docs/mutants.md
 
-if [[ ! -x $mutants ]]; then
-    echo "building cargo-mutants $version once into the cache (about 3 minutes on 2 cores)"
-    CARGO_TARGET_DIR=$tools/build cargo install --locked --quiet "cargo-mutants@$version" --root "$tools/cargo-mutants-$version"
-    rm -rf "$tools/build"
-fi
+mutants=$(scripts/cargo-tool.sh cargo-mutants "$version" 3)
 
 commit=$(git rev-parse --short=12 HEAD)
 git diff --quiet HEAD -- src || commit="$commit with changes"
+# What an earlier run left would be taken for the result of one that finds no mutant.
+rm -rf "$output"
 mkdir -p "$output"
 arguments=(mutants --no-shuffle --colors never --output "$output" --package gaap-operator)
 case ${1:-} in

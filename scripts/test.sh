@@ -13,8 +13,6 @@ case ${1:-} in
     ;;
 esac
 
-deny_version=0.20.2
-tools=${XDG_CACHE_HOME:-$HOME/.cache}/gaap-operator/tools
 # The absolute path, for programs that are started from another folder.
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 export CARGO_TARGET_DIR=$target
@@ -71,13 +69,8 @@ image() {
 }
 demo() { suite --test demo -- --nocapture; }
 denied() {
-    local deny=$tools/cargo-deny-$deny_version/bin/cargo-deny
-    if [[ ! -x $deny ]]; then
-        echo "building cargo-deny $deny_version once into the cache (about 5 minutes on 2 cores)"
-        CARGO_TARGET_DIR=$tools/build cargo install --locked --quiet "cargo-deny@$deny_version" \
-            --root "$tools/cargo-deny-$deny_version"
-        rm -rf "$tools/build"
-    fi
+    local deny
+    deny=$(scripts/cargo-tool.sh cargo-deny 0.20.2 5)
     "$deny" --all-features check bans licenses sources
 }
 

@@ -23,6 +23,10 @@ use crate::gaap::{Class, DestroyRequest, Look, MemberOutcome, Priority, Session,
 
 const FIELD_MANAGER: &str = "gaap-operator";
 
+/// A read that was asked for longer ago than this is not fresh. An API server takes milliseconds for it, and the wait for
+/// the turn comes before it. It is not waited for longer either: nobody else sends meanwhile.
+pub const READ_LIMIT: Duration = Duration::from_secs(5);
+
 fn api(context: &Context, resource: &Resource) -> Api<GaapProxy> {
     Api::namespaced(context.kube.clone(), &resource.namespace)
 }
@@ -50,9 +54,9 @@ pub enum ActError {
 }
 
 /// Reads the resource from the API server; none when it is gone, or another of the same name is there.
-pub async fn read_fresh(context: &Context, resource: &Resource, limit: Duration) -> Result<Option<Resource>, ActError> {
+pub async fn read_fresh(context: &Context, resource: &Resource) -> Result<Option<Resource>, ActError> {
     let call = api(context, resource);
-    let object = match kube_call_within(limit, "reading the resource", call.get(&resource.name)).await {
+    let object = match kube_call_within(READ_LIMIT, "reading the resource", call.get(&resource.name)).await {
         Ok(object) => object,
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => return Err(error.into()),

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::controller::failure::Failure;
+use crate::controller::observation::Resource;
 use crate::gaap::{Account, Proxy};
 
 /// What the cloud said when it was asked for one proxy.
@@ -165,8 +166,20 @@ impl Memory {
         self.look = Some(look);
     }
 
+    /// Takes in what the resource tells: that it is in deletion, and of which request its status knows.
+    pub fn notice(&mut self, resource: &Resource, now: Duration) {
+        if resource.deleted.is_some() && self.deleting_since.is_none() {
+            self.deleting_since = Some(now);
+            // A pause after a failed look at a living resource: the deletion must not wait for it in silence.
+            self.look_hold.take_if(|hold| hold.lifted_by_change_from.is_none());
+        }
+        if let Some(token) = resource.status.destroy.as_ref().and_then(|destroy| destroy.client_token.as_deref()) {
+            self.read_token(token, now);
+        }
+    }
+
     /// Takes in the token of the request that the status tells of.
-    pub fn read_token(&mut self, token: &str, now: Duration) {
+    fn read_token(&mut self, token: &str, now: Duration) {
         let own = self.send.as_ref().is_some_and(|send| send.client_token == token);
         let known = self.told.as_ref().is_some_and(|(told, _)| told == token);
         if !own && !known {

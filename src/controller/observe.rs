@@ -9,18 +9,7 @@ use crate::process::clock::Now;
 
 /// Everything `decide` needs, without asking anybody.
 pub fn observe(context: &Context, resource: &Resource, fresh: bool, now: Now) -> Observation {
-    if resource.deleted.is_some() {
-        context.memories.update(&resource.uid, |memory| {
-            if memory.deleting_since.is_none() {
-                memory.deleting_since = Some(now.monotonic);
-                // A pause after a failed look at a living resource: the deletion must not wait for it in silence.
-                memory.look_hold.take_if(|hold| hold.lifted_by_change_from.is_none());
-            }
-        });
-    }
-    if let Some(token) = resource.status.destroy.as_ref().and_then(|destroy| destroy.client_token.as_deref()) {
-        context.memories.update(&resource.uid, |memory| memory.read_token(token, now.monotonic));
-    }
+    context.memories.update(&resource.uid, |memory| memory.notice(resource, now.monotonic));
     Observation {
         resource: resource.clone(),
         fresh,

@@ -28,9 +28,6 @@ use crate::process::leader::RETRY_PERIOD;
 const STEP_LIMIT: usize = 12;
 /// Pause after an error of the API server; a watch event ends it early.
 const KUBE_PAUSE: Duration = Duration::from_secs(5);
-/// A read that was asked for longer ago than this is not fresh. An API server takes milliseconds for it, and the wait for
-/// the turn comes before it. It is not waited for longer either: nobody else sends meanwhile.
-const READ_LIMIT: Duration = Duration::from_secs(5);
 /// A request that waits longer than this for its turn says so in the status.
 const LONG_TURN: Duration = Duration::from_secs(60);
 
@@ -175,7 +172,7 @@ impl Reconcile<'_> {
 
     /// A write was refused because the resource changed since it was read: what it is now decides.
     async fn catch_up(&mut self, error: KubeError) -> Result<Next, ActError> {
-        match act::read_fresh(self.context, &self.resource, READ_LIMIT).await? {
+        match act::read_fresh(self.context, &self.resource).await? {
             Some(fresh) if fresh.resource_version != self.resource.resource_version => {
                 self.resource = fresh;
                 Ok(Next::Decide)
@@ -217,7 +214,7 @@ impl Reconcile<'_> {
             () = self.context.shutdown.cancelled() => return Ok(Next::Return(None)),
         };
         self.read_at = self.context.clock.now().monotonic;
-        let Some(fresh) = act::read_fresh(self.context, &self.resource, READ_LIMIT).await? else {
+        let Some(fresh) = act::read_fresh(self.context, &self.resource).await? else {
             self.context.queue.leave(&self.resource.uid);
             return Ok(Next::Return(None));
         };
@@ -247,7 +244,7 @@ impl Reconcile<'_> {
             return Next::Return(Some(RETRY_PERIOD));
         }
         // A process that was stopped for a while goes on here: what it read then is no authority any more (S1).
-        if self.context.clock.now().monotonic.saturating_sub(self.read_at) > READ_LIMIT {
+        if self.context.clock.now().monotonic.saturating_sub(self.read_at) > act::READ_LIMIT {
             return Next::Decide;
         }
         let outcome = act::destroy(self.context, &self.resource, &session, turn, request).await;

@@ -25,11 +25,6 @@ impl<G, K> Default for FairLine<G, K> {
 }
 
 impl<G: Clone + Eq + Hash, K: Clone + Eq + Hash> FairLine<G, K> {
-    /// Nobody waits.
-    pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
     /// Stands in line behind the others of the group; whoever does so already keeps the place, and the group.
     pub fn join(&mut self, group: &G, key: K) {
         if self.places.contains_key(&key) {
@@ -171,7 +166,7 @@ mod tests {
         let mut line = line(&[('a', 1), ('b', 2)]);
         line.served(&1);
         line.leave(&2);
-        assert!(line.is_empty() && line.turns.is_empty() && line.lines.is_empty() && line.places.is_empty());
+        assert!(line.turns.is_empty() && line.lines.is_empty() && line.places.is_empty());
     }
 
     #[derive(Clone, Debug)]

@@ -1,10 +1,11 @@
 //! Every fault of the simulated cloud at each of the two effects on its wire: the look and the request to destroy. Every
 //! row is a resource of its own. What a user is told meanwhile is the matter of `tests/cluster/faults`.
 
+use std::convert::identity as plain;
 use std::time::Instant;
 
 use futures::future::join_all;
-use gaap_simulator::{AbsentAnswer, CATALOGUE, Fault, Kind, Phase, ProxySpec, Sight, TokenMode};
+use gaap_simulator::{AbsentAnswer, CATALOGUE, Fault, Kind, ProxySpec, Sight, TokenMode};
 use serde_json::json;
 use tokio::sync::Mutex;
 
@@ -38,22 +39,6 @@ const fn trouble(name: &'static str, kind: Kind, with: fn(Fault) -> Fault, token
     Trouble { name, kind, with, tokens, help: Help::None }
 }
 
-fn plain(fault: Fault) -> Fault {
-    fault
-}
-
-fn before(fault: Fault) -> Fault {
-    fault.with(|with| with.phase = Some(Phase::Before))
-}
-
-fn after(fault: Fault) -> Fault {
-    fault.with(|with| with.phase = Some(Phase::After))
-}
-
-fn delay(fault: Fault, milliseconds: u64) -> Fault {
-    fault.with(|with| with.delay_ms = Some(milliseconds))
-}
-
 /// Just larger than what is read.
 fn small_bomb(fault: Fault) -> Fault {
     fault.with(|with| with.bytes = Some(5 << 20))
@@ -70,19 +55,19 @@ const ANOTHER: &[&str] = &["ab"];
 /// Of the request to destroy.
 const SENDS: &[Trouble] = &[
     trouble("request-lost", Kind::RequestLost, plain, TWICE),
-    trouble("reset-before-answer", Kind::ResetBeforeAnswer, before, TWICE),
-    trouble("reset-before-answer after commit", Kind::ResetBeforeAnswer, after, ONCE),
+    trouble("reset-before-answer", Kind::ResetBeforeAnswer, Fault::before, TWICE),
+    trouble("reset-before-answer after commit", Kind::ResetBeforeAnswer, Fault::after, ONCE),
     trouble("answer-lost", Kind::AnswerLost, plain, ONCE),
     trouble("reset-mid-body", Kind::ResetMidBody, plain, ONCE),
     // It has its effect long after the operator gave it up and sent the same again.
-    trouble("delay, after the caller gave up", Kind::Delay, |fault| delay(before(fault), 6_000), TWICE),
-    trouble("delay after commit", Kind::Delay, |fault| delay(after(fault), 4_000), ONCE),
-    trouble("hang before", Kind::Hang, before, TWICE),
-    trouble("hang after commit", Kind::Hang, after, ONCE),
+    trouble("delay, after the caller gave up", Kind::Delay, |fault| fault.before().delay(6_000), TWICE),
+    trouble("delay after commit", Kind::Delay, |fault| fault.after().delay(4_000), ONCE),
+    trouble("hang before", Kind::Hang, Fault::before, TWICE),
+    trouble("hang after commit", Kind::Hang, Fault::after, ONCE),
     trouble("duplicate-delivery", Kind::DuplicateDelivery, plain, ONCE),
     Trouble {
         help: Help::Copy,
-        ..trouble("delivered again 12 s later", Kind::DuplicateDelivery, |fault| delay(fault, 12_000), ONCE)
+        ..trouble("delivered again 12 s later", Kind::DuplicateDelivery, |fault| fault.delay(12_000), ONCE)
     },
     trouble("truncated-body", Kind::TruncatedBody, plain, ONCE),
     trouble("truncated-json", Kind::TruncatedJson, plain, ONCE),
@@ -93,7 +78,7 @@ const SENDS: &[Trouble] = &[
     trouble("redirect", Kind::Redirect, plain, TWICE),
     trouble("wrong-content-type", Kind::WrongContentType, plain, ONCE),
     trouble("error", Kind::Error, plain, TWICE),
-    trouble("error after commit", Kind::Error, after, ONCE),
+    trouble("error after commit", Kind::Error, Fault::after, ONCE),
     trouble("error that uses the token", Kind::Error, |fault| fault.with(|with| with.uses_token = true), &["aab"]),
     trouble("http-error", Kind::HttpError, plain, TWICE),
     trouble("http-error-after-commit", Kind::HttpErrorAfterCommit, plain, ONCE),
@@ -116,12 +101,12 @@ const SENDS: &[Trouble] = &[
 /// Of a look.
 const LOOKS: &[Trouble] = &[
     trouble("request-lost", Kind::RequestLost, plain, ONCE),
-    trouble("reset-before-answer", Kind::ResetBeforeAnswer, before, ONCE),
+    trouble("reset-before-answer", Kind::ResetBeforeAnswer, Fault::before, ONCE),
     trouble("answer-lost", Kind::AnswerLost, plain, ONCE),
     trouble("reset-mid-body", Kind::ResetMidBody, plain, ONCE),
-    trouble("delay, after the caller gave up", Kind::Delay, |fault| delay(before(fault), 4_000), ONCE),
-    trouble("hang before", Kind::Hang, before, ONCE),
-    trouble("hang after commit", Kind::Hang, after, ONCE),
+    trouble("delay, after the caller gave up", Kind::Delay, |fault| fault.before().delay(4_000), ONCE),
+    trouble("hang before", Kind::Hang, Fault::before, ONCE),
+    trouble("hang after commit", Kind::Hang, Fault::after, ONCE),
     trouble("duplicate-delivery", Kind::DuplicateDelivery, plain, ONCE),
     trouble("truncated-body", Kind::TruncatedBody, plain, ONCE),
     trouble("truncated-json", Kind::TruncatedJson, plain, ONCE),

@@ -13,7 +13,7 @@ use crate::table::{LONGEST, Part, Row, ended};
 const AFTER_THE_CALLER_GAVE_UP: Duration = Duration::from_secs(12);
 
 /// What becomes of a request that is answered soon, or not at all.
-const QUICK: &[(&str, WireKind)] = &[
+pub const QUICK: &[(&str, WireKind)] = &[
     ("409", WireKind::Refused(409)),
     ("429, Retry-After", WireKind::Refused(429)),
     ("500", WireKind::Refused(500)),

@@ -8,6 +8,7 @@ use gaap_simulator::{Credential, DEFAULT_UIN, Fault, Kind};
 
 use crate::calls::{LOOK, SEND, create, name, proxy, world};
 use crate::harness::{Call, LIMIT, WatchKind, WireFault, WireKind, World, until};
+use crate::kube_wire::QUICK;
 use crate::table::{Part, Row, ended};
 
 /// A request that every deletion rests on.
@@ -46,15 +47,8 @@ const SHORT: &[(&str, WireKind)] = &[
     ("two seconds late", WireKind::Late(Duration::from_secs(2))),
 ];
 
-/// Those that only a write can meet, and the hangs, which the deadline of a renewal ends soon.
-const OF_A_LEASE: &[(&str, WireKind)] = &[
-    ("409", WireKind::Refused(409)),
-    ("429, Retry-After", WireKind::Refused(429)),
-    ("500", WireKind::Refused(500)),
-    ("503, Retry-After", WireKind::Refused(503)),
-    ("500 after commit", WireKind::ErrorAfterCommit(500)),
-    ("connection cut before", WireKind::CutBefore),
-    ("connection cut after commit", WireKind::CutAfter),
+/// Those that make the caller wait: the deadline of a renewal ends it soon.
+const WAITS: &[(&str, WireKind)] = &[
     ("hang before", WireKind::HangBefore),
     ("hang after commit", WireKind::HangAfter),
     ("late, after the caller gave up", WireKind::Late(Duration::from_secs(4))),
@@ -141,7 +135,7 @@ async fn lease() -> Vec<Row> {
     assert_eq!(holder, "first", "the other is not there yet");
     world.second().start().await;
     let mut rows = Vec::new();
-    let faults = OF_A_LEASE.iter().map(|fault| (LEASE, *fault));
+    let faults = QUICK.iter().chain(WAITS).map(|fault| (LEASE, *fault));
     for (basis, (fault, kind)) in faults.chain(SHORT.iter().map(|fault| (LEASE_WATCH, *fault))) {
         let place = rows.len();
         adopted(&world, place).await;

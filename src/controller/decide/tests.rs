@@ -499,17 +499,16 @@ fn after_a_restart_an_accepted_request_is_waited_for_anew() {
 #[test]
 fn a_request_that_another_operator_made_is_waited_for_from_when_it_was_told() {
     let mut observation = running(0.0);
-    let token = sent(0.0, accepted()).client_token;
     observation.resource.status.destroy = Some(DestroyStatus {
-        client_token: Some(token.clone()),
+        client_token: Some(sent(0.0, accepted()).client_token),
         attempt: 0,
         force: Some(false),
         last_code: Some("OK".into()),
         ..Default::default()
     });
     observation.memory.since = mono(-100.0);
-    observation.memory.read_token(&token, mono(10.0));
-    observation.memory.read_token(&token, mono(20.0));
+    observation.memory.notice(&observation.resource, mono(10.0));
+    observation.memory.notice(&observation.resource, mono(20.0));
     observation.memory.record_look(present(69.9, ProxyStatus::Running));
     assert_eq!(step_reason(&decide(&observation, at(69.9))), Reason::Destroying);
     observation.memory.record_look(present(70.0, ProxyStatus::Running));

@@ -7,10 +7,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use control_plane::{Guard, free_port, tail};
+use control_plane::{Guard, free_port, http_get, tail};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::process::Child;
 use tokio::time::{Instant, timeout};
 
@@ -21,7 +19,6 @@ use crate::patience::until;
 const READY_LIMIT: Duration = Duration::from_secs(120);
 /// SIGTERM ends the operator within 2 s; a machine under load gets some more.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a process is started with.
 #[derive(Clone, Debug)]
@@ -70,7 +67,7 @@ impl Operator {
         let mut operator = Self { process, pid, health, metrics, log: launch.log.clone(), startup: Duration::ZERO };
         until("The operator's readiness", READY_LIMIT, Duration::from_millis(5), async || {
             operator.check()?;
-            Ok(match get(operator.health, "/readyz").await {
+            Ok(match http_get(operator.health, "/readyz").await {
                 Ok((200, _)) => Ok(()),
                 Ok((status, said)) => Err(format!("{status} {said}")),
                 Err(error) => Err(error),
@@ -123,7 +120,7 @@ impl Operator {
 
     /// How many resources it shows as RUNNING. A sign to go on by; no figure comes from it.
     pub async fn mirrored(&self) -> Result<usize, String> {
-        let (_, text) = get(self.metrics, "/metrics").await?;
+        let (_, text) = http_get(self.metrics, "/metrics").await?;
         let value = text.lines().find_map(|line| line.strip_prefix("gaap_proxies{state=\"RUNNING\"} "));
         Ok(value.and_then(|value| value.trim().parse().ok()).unwrap_or(0))
     }
@@ -178,20 +175,4 @@ impl Operator {
         // A log that cannot be read has nothing to add to the error that it is read for.
         tail(&String::from_utf8_lossy(&read().unwrap_or_default()))
     }
-}
-
-/// GET over plain HTTP/1.0: status and body. A client with TLS would want settings for it.
-async fn get(address: SocketAddr, path: &str) -> Result<(u16, String), String> {
-    let exchange = async {
-        let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).await?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).await?;
-        Ok::<_, std::io::Error>(text)
-    };
-    let text = timeout(ANSWER_LIMIT, exchange).await.map_err(|_| "no answer in 5 s")?;
-    let text = text.map_err(|error| error.to_string())?;
-    let (head, body) = text.split_once("\r\n\r\n").ok_or("no head")?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no status")?;
-    Ok((status, body.to_owned()))
 }

@@ -3,6 +3,7 @@
 
 use futures::future::join_all;
 use gaap_simulator::{AbsentAnswer, Entry, Fault, Kind, Phase};
+use std::convert::identity as plain;
 use tokio::sync::Mutex;
 
 use super::sends::small_bomb;
@@ -34,14 +35,6 @@ const UNREACHABLE: &str = "CloudUnreachable";
 const WAITING: &str = "WaitingForCloud";
 const DESTROYING: &str = "Destroying";
 
-fn plain(fault: Fault) -> Fault {
-    fault
-}
-
-fn endless(fault: Fault) -> Fault {
-    fault.times(0)
-}
-
 fn to(fault: Fault, answer: &str) -> Fault {
     fault.with(|with| with.answer = Some(answer.to_owned()))
 }
@@ -68,12 +61,12 @@ const ROWS: &[Row] = &[
     row("http-error-after-commit", Kind::HttpErrorAfterCommit, plain, UNREACHABLE, HTTP),
     row("dns-flip-to-a-stranger", Kind::DnsFlip, |fault| to(fault, "stranger"), WAITING, HTTP),
     row("moves-to-isolated", Kind::MovesToIsolated, plain, DESTROYING, "OK"),
-    row("numbers-as-strings", Kind::NumbersAsStrings, endless, DESTROYING, "OK"),
+    row("numbers-as-strings", Kind::NumbersAsStrings, Fault::endless, DESTROYING, "OK"),
     // A null list beside a TotalCount of 1 is no absence. Before the next row, whose fault stays in force: of one kind
     // the oldest acts.
-    row("null-lists-all", Kind::NullLists, |fault| endless(fault).with(|with| with.all = true), WAITING, UNREADABLE),
-    row("null-lists", Kind::NullLists, endless, DESTROYING, "OK"),
-    row("unknown-fields", Kind::UnknownFields, endless, DESTROYING, "OK"),
+    row("null-lists-all", Kind::NullLists, |fault| fault.endless().with(|with| with.all = true), WAITING, UNREADABLE),
+    row("null-lists", Kind::NullLists, Fault::endless, DESTROYING, "OK"),
+    row("unknown-fields", Kind::UnknownFields, Fault::endless, DESTROYING, "OK"),
     // A row that is there is believed whatever the count says; an empty list is not.
     row("total-count-lies", Kind::TotalCountLies, plain, DESTROYING, "OK"),
     Row {
@@ -83,7 +76,7 @@ const ROWS: &[Row] = &[
     row(
         "limit-ignored",
         Kind::LimitIgnored,
-        |fault| endless(fault).with(|with| with.limit = Some(0)),
+        |fault| fault.endless().with(|with| with.limit = Some(0)),
         WAITING,
         UNREADABLE,
     ),

@@ -1,10 +1,11 @@
 //! Faults of a request to destroy. Every row is a resource of its own, all of them in one world and at once: a request
 //! names one proxy, so no fault hits another row.
 
+use std::convert::identity as plain;
 use std::net::TcpListener;
 
 use futures::future::join_all;
-use gaap_simulator::{Fault, Kind, Phase};
+use gaap_simulator::{Fault, Kind};
 
 use super::{adopt, destroyed_once, in_both_modes, proxy, told_first};
 use crate::harness::World;
@@ -40,40 +41,20 @@ const UNREACHABLE: &str = "CloudUnreachable";
 const WAITING: &str = "WaitingForCloud";
 const DESTROYING: &str = "Destroying";
 
-fn plain(fault: Fault) -> Fault {
-    fault
-}
-
-fn before(fault: Fault) -> Fault {
-    fault.with(|with| with.phase = Some(Phase::Before))
-}
-
-fn after(fault: Fault) -> Fault {
-    fault.with(|with| with.phase = Some(Phase::After))
-}
-
-fn delay(fault: Fault, milliseconds: u64) -> Fault {
-    fault.with(|with| with.delay_ms = Some(milliseconds))
-}
-
-fn endless(fault: Fault) -> Fault {
-    fault.times(0)
-}
-
 /// A request that had its effect is not sent again; one that had none is sent again as it was.
 const ROWS: &[Row] = &[
     row("request-lost", Kind::RequestLost, plain, UNREACHABLE, BROKEN, "aa"),
-    row("reset-before-answer", Kind::ResetBeforeAnswer, before, UNREACHABLE, BROKEN, "aa"),
-    row("reset-before-answer-after-commit", Kind::ResetBeforeAnswer, after, DESTROYING, BROKEN, "a"),
+    row("reset-before-answer", Kind::ResetBeforeAnswer, Fault::before, UNREACHABLE, BROKEN, "aa"),
+    row("reset-before-answer-after-commit", Kind::ResetBeforeAnswer, Fault::after, DESTROYING, BROKEN, "a"),
     row("answer-lost", Kind::AnswerLost, plain, DESTROYING, BROKEN, "a"),
     row("reset-mid-body", Kind::ResetMidBody, plain, DESTROYING, BROKEN, "a"),
     // It has its effect after the answer was given up and the proxy was looked at: the second request is a duplicate.
-    row("delay", Kind::Delay, |fault| delay(before(fault), 2_700), UNREACHABLE, TIMEOUT, "aa"),
+    row("delay", Kind::Delay, |fault| fault.before().delay(2_700), UNREACHABLE, TIMEOUT, "aa"),
     // It would have its effect long after the second request, were it not a duplicate by then.
-    row("delay-beyond-the-second", Kind::Delay, |fault| delay(before(fault), 6_000), UNREACHABLE, TIMEOUT, "aa"),
-    row("delay-after-commit", Kind::Delay, |fault| delay(after(fault), 4_000), DESTROYING, TIMEOUT, "a"),
-    row("hang", Kind::Hang, before, UNREACHABLE, TIMEOUT, "aa"),
-    row("hang-after-commit", Kind::Hang, after, DESTROYING, TIMEOUT, "a"),
+    row("delay-beyond-the-second", Kind::Delay, |fault| fault.before().delay(6_000), UNREACHABLE, TIMEOUT, "aa"),
+    row("delay-after-commit", Kind::Delay, |fault| fault.after().delay(4_000), DESTROYING, TIMEOUT, "a"),
+    row("hang", Kind::Hang, Fault::before, UNREACHABLE, TIMEOUT, "aa"),
+    row("hang-after-commit", Kind::Hang, Fault::after, DESTROYING, TIMEOUT, "a"),
     row("duplicate-delivery", Kind::DuplicateDelivery, plain, DESTROYING, "FailedOperation.DuplicatedRequest", "a"),
     row(
         "duplicate-delivery-first-answer",
@@ -93,7 +74,7 @@ const ROWS: &[Row] = &[
     row("redirect", Kind::Redirect, plain, WAITING, "transport_redirect", "aa"),
     row("wrong-content-type", Kind::WrongContentType, plain, DESTROYING, "OK", "a"),
     row("error", Kind::Error, plain, WAITING, "InternalError", "aa"),
-    row("error-after-commit", Kind::Error, after, DESTROYING, "InternalError", "a"),
+    row("error-after-commit", Kind::Error, Fault::after, DESTROYING, "InternalError", "a"),
     row("http-error", Kind::HttpError, plain, UNREACHABLE, "transport_http", "aa"),
     row("http-error-after-commit", Kind::HttpErrorAfterCommit, plain, DESTROYING, "transport_http", "a"),
     // A stranger who answers with an HTML page under the cloud's name.
@@ -107,9 +88,9 @@ const ROWS: &[Row] = &[
     ),
     row("destroy-duration", Kind::DestroyDuration, plain, DESTROYING, "OK", "a"),
     row("moves-to-isolated", Kind::MovesToIsolated, plain, DESTROYING, "OK", "a"),
-    row("numbers-as-strings", Kind::NumbersAsStrings, endless, DESTROYING, "OK", "a"),
-    row("null-lists", Kind::NullLists, endless, DESTROYING, "OK", "a"),
-    row("unknown-fields", Kind::UnknownFields, endless, DESTROYING, "OK", "a"),
+    row("numbers-as-strings", Kind::NumbersAsStrings, Fault::endless, DESTROYING, "OK", "a"),
+    row("null-lists", Kind::NullLists, Fault::endless, DESTROYING, "OK", "a"),
+    row("unknown-fields", Kind::UnknownFields, Fault::endless, DESTROYING, "OK", "a"),
 ];
 
 /// Just larger than what is read: the simulator packs it anew each time.

@@ -7,11 +7,12 @@ use std::process::ExitStatus;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use control_plane::http_get;
 use rustix::process::{Pid, kill_process};
 use tokio::process::Child;
 
 use super::patience::{LIMIT, until};
-use super::serving::{self, Metrics};
+use super::serving::Metrics;
 use super::shared::{guard, operator_program, previous_program};
 
 pub use rustix::process::Signal;
@@ -182,7 +183,7 @@ impl Operator {
 
     /// Status and text of `/readyz`. An error while it does not listen yet, or any more.
     pub async fn readyz(&self) -> Result<(u16, String), String> {
-        serving::get(self.address("--health-probe-bind-address")?, "/readyz").await
+        http_get(self.address("--health-probe-bind-address")?, "/readyz").await
     }
 
     /// Waits until `/readyz` answers 503 with these words.
@@ -196,13 +197,13 @@ impl Operator {
 
     /// Status and text of `/healthz`.
     pub async fn healthz(&self) -> Result<(u16, String), String> {
-        serving::get(self.address("--health-probe-bind-address")?, "/healthz").await
+        http_get(self.address("--health-probe-bind-address")?, "/healthz").await
     }
 
     /// What `/metrics` says now.
     pub async fn metrics(&self) -> Metrics {
         let text = until("/metrics", LIMIT, async || {
-            match serving::get(self.address("--metrics-bind-address")?, "/metrics").await? {
+            match http_get(self.address("--metrics-bind-address")?, "/metrics").await? {
                 (200, text) => Ok(text),
                 other => Err(format!("{other:?}")),
             }

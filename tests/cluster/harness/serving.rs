@@ -1,28 +1,6 @@
 //! What the operator serves: health and metrics.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-
-/// GET over plain HTTP/1.0: status and body. reqwest would want TLS settings for this.
-pub async fn get(address: SocketAddr, path: &str) -> Result<(u16, String), String> {
-    let exchange = async {
-        let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).await?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).await?;
-        Ok::<_, std::io::Error>(text)
-    };
-    let text = timeout(Duration::from_secs(5), exchange).await.map_err(|_| "no answer in 5 s")?;
-    let text = text.map_err(|error| error.to_string())?;
-    let (head, body) = text.split_once("\r\n\r\n").ok_or("no head")?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no status")?;
-    Ok((status, body.to_owned()))
-}
 
 /// One sample of the exposition.
 #[derive(Clone, Debug, PartialEq)]

@@ -161,6 +161,30 @@ impl Fault {
         self
     }
 
+    /// Every request, without end.
+    #[must_use]
+    pub fn endless(self) -> Self {
+        self.times(0)
+    }
+
+    /// Before the request has its effect.
+    #[must_use]
+    pub fn before(self) -> Self {
+        self.with(|with| with.phase = Some(Phase::Before))
+    }
+
+    /// After the request had its effect.
+    #[must_use]
+    pub fn after(self) -> Self {
+        self.with(|with| with.phase = Some(Phase::After))
+    }
+
+    /// For so long.
+    #[must_use]
+    pub fn delay(self, milliseconds: u64) -> Self {
+        self.with(|with| with.delay_ms = Some(milliseconds))
+    }
+
     /// Lets so many matching requests pass first.
     #[must_use]
     pub fn skip(mut self, skip: u64) -> Self {
