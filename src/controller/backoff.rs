@@ -1,8 +1,9 @@
-//! How long to hold back after a failure: class -> pause (design §2, table of classes).
+//! How long to hold back after a failure: of the cloud, class -> pause (design §2, table of classes); of a watch.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use kube::runtime::watcher::ExponentialBackoff;
 
 use crate::controller::failure::Failure;
 use crate::controller::memory::Hold;
@@ -15,6 +16,8 @@ const LONGEST: Duration = Duration::from_secs(300);
 const THROTTLED: Duration = Duration::from_secs(8);
 const USER: Duration = Duration::from_secs(600);
 const CONFIG: Duration = Duration::from_secs(1800);
+/// Longest pause of a watch before jitter, which at most doubles it.
+const WATCH: Duration = Duration::from_secs(5);
 
 /// The hold after a failure. `failures`: failures in a row, this one counted; `poll`: `--destroy-poll`; `random`: from
 /// 0 to 1, given from outside so that the arithmetic stays pure.
@@ -46,6 +49,20 @@ fn exponential(failures: u32) -> Duration {
         .build()
         .nth(place)
         .unwrap_or(LONGEST)
+}
+
+/// Pauses of a watch that failed: 0.8 s, doubling, at most 5 s, each up to twice as long by jitter; it never gives up,
+/// and begins anew after an event. kube's own default goes up to a minute: after an API server was away for a few
+/// seconds a deletion stood still for two minutes, one for the connection and one for the resourceVersion that had
+/// expired meanwhile. A process has one watch or a few, so asking every 5 s costs a struggling API server little.
+pub fn of_watch() -> ExponentialBackoff {
+    let pauses = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(800))
+        .with_factor(2.0)
+        .with_max_delay(WATCH)
+        .with_jitter()
+        .without_max_times();
+    ExponentialBackoff::from(pauses)
 }
 
 /// Between three quarters of the pause and the whole of it: never later than what the user was told.
@@ -104,6 +121,14 @@ mod tests {
             assert_eq!(hold.remaining(Duration::ZERO, 8).is_none(), lifted, "{class:?}");
             assert!(hold.remaining(Duration::ZERO, 7).is_some(), "{class:?}");
         }
+    }
+
+    #[test]
+    fn a_watch_is_tried_again_within_ten_seconds_and_never_given_up() {
+        let pauses: Vec<Duration> = of_watch().take(1_000).collect();
+        assert_eq!(pauses.len(), 1_000);
+        assert!(pauses.iter().all(|pause| *pause <= 2 * WATCH), "{:?}", pauses.iter().max());
+        assert!(pauses.iter().skip(5).all(|pause| *pause >= WATCH), "{:?}", pauses.iter().skip(5).min());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use tokio_util::sync::CancellationToken;
 
-use crate::controller::backoff::jittered;
+use crate::controller::backoff::{self, jittered};
 use crate::controller::kube_call::{KubeError, kube_call_within};
 use crate::process::clock::Clock;
 use crate::process::leader::{Candidate, LEASE_DURATION, LeadershipSender, RETRY_PERIOD, Record, Step};
@@ -310,7 +310,7 @@ fn record(lease: &Lease) -> Record {
 }
 
 fn watch(api: Api<Lease>) -> impl Stream<Item = Result<Option<Lease>, watcher::Error>> + Send {
-    watcher::watch_object(api, LEASE).default_backoff()
+    watcher::watch_object(api, LEASE).backoff(backoff::of_watch())
 }
 
 /// An identity for the election: who it is, for people, and a part that no other process has.

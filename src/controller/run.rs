@@ -11,6 +11,7 @@ use kube::runtime::watcher::Event;
 use kube::runtime::{Controller, WatchStreamExt, controller, reflector, watcher};
 use kube::{Resource as _, ResourceExt};
 
+use crate::controller::backoff;
 use crate::controller::context::Context;
 use crate::controller::crd_wait::{CRD, wait_for_crd};
 use crate::controller::kube_call::is_unserved;
@@ -70,7 +71,7 @@ fn joined(
     let mut watches = SelectAll::new();
     for (scope, api) in apis.into_iter().enumerate() {
         let config = watcher::Config::default().timeout(WATCH_SECONDS);
-        watches.push(watcher(api, config).default_backoff().map(move |event| (scope, event)).boxed());
+        watches.push(watcher(api, config).backoff(backoff::of_watch()).map(move |event| (scope, event)).boxed());
     }
     readiness.set_waiting(FIRST_LIST, "the first list of gaapproxies is under way");
     let (context, readiness) = (context.clone(), readiness.clone());
