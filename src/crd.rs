@@ -110,6 +110,13 @@ pub struct GaapProxyStatus {
     pub conditions: Vec<Condition>,
 }
 
+impl GaapProxyStatus {
+    /// Reason of the condition of a type, if there is one.
+    pub fn reason_of(&self, type_: &str) -> Option<&str> {
+        self.conditions.iter().find(|entry| entry.type_ == type_).map(|entry| entry.reason.as_str())
+    }
+}
+
 /// Where a proxy was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -124,7 +131,8 @@ pub struct AccountStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProxyMirror {
-    /// State in the cloud, such as RUNNING, CLOSED or DESTROYING. The cloud may add states.
+    /// State in the cloud, such as RUNNING, CLOSED or DESTROYING; the cloud may add states. Absent while the cloud does
+    /// not list the proxy. For ten seconds after a request to destroy, a new state is stored with the next other change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     /// Name in the console.

@@ -217,7 +217,8 @@ fn cloud(
         None => gaap::CredentialsSource::environment(),
     };
     let identity = gaap::Identity::spawn(client.clone(), source, clock.clone(), shutdown.clone());
-    let sweep = gaap::Sweep::spawn(client.clone(), identity.clone(), clock.clone(), shutdown.clone());
+    let sweep =
+        gaap::Sweep::spawn(client.clone(), identity.clone(), clock.clone(), settings.destroy_poll, shutdown.clone());
     Ok(CloudHandle { client, identity, sweep })
 }
 

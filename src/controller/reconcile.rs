@@ -18,7 +18,7 @@ use crate::controller::object::WatchedProxy;
 use crate::controller::observation::{Cloud, Resource};
 use crate::controller::observe::observe;
 use crate::controller::report::{self, Account};
-use crate::controller::send_queue::stay_away;
+use crate::controller::send_queue::{near, stay_away};
 use crate::controller::status::Plan;
 use crate::gaap::{self, SessionState, Turn};
 use crate::process::leader::RETRY_PERIOD;
@@ -197,7 +197,9 @@ impl Reconcile<'_> {
             self.context.queue.leave(&self.resource.uid);
             return Ok(Next::Return(None));
         }
-        if let Some(pause) = stay_away(ahead, self.context.waiting_inside, self.context.requests_per_second) {
+        let (inside, per_second) = (self.context.waiting_inside, self.context.requests_per_second);
+        let most_ahead = if look_first { near(inside, per_second) } else { inside };
+        if let Some(pause) = stay_away(ahead, most_ahead, per_second) {
             if let Some(plan) = plan.filter(|_| pause > LONG_TURN)
                 && let Some(next) = self.store(plan).await?
             {

@@ -60,7 +60,7 @@ impl Account {
         } else if self.headline.is_none() {
             // Not the reason of Ready for a resource in deletion: it is no step of one.
             let shown = if resource.deleted.is_some() { condition::DELETING } else { condition::READY };
-            self.headline = reason_of(&resource.status, shown).as_deref().and_then(Reason::named);
+            self.headline = resource.status.reason_of(shown).and_then(Reason::named);
         }
         let fields = plan.map_or(&resource.status, |plan| &plan.fields);
         self.state = fields.proxy.as_ref().and_then(|proxy| proxy.status.clone());
@@ -76,11 +76,7 @@ pub fn show(context: &Context, uid: &str, account: &Account) {
 
 /// The stored reason that a person reads first: the step of a deletion, else the reason of Ready.
 pub fn headline(status: &GaapProxyStatus) -> Option<String> {
-    reason_of(status, condition::DELETING).or_else(|| reason_of(status, condition::READY))
-}
-
-fn reason_of(status: &GaapProxyStatus, type_: &str) -> Option<String> {
-    status.conditions.iter().find(|entry| entry.type_ == type_).map(|entry| entry.reason.clone())
+    status.reason_of(condition::DELETING).or_else(|| status.reason_of(condition::READY)).map(ToOwned::to_owned)
 }
 
 /// One line per reconcile, and the gauges. Quiet reconciles (nothing sent, nothing stored) are logged at debug:

@@ -39,6 +39,14 @@ impl SendQueue {
     }
 }
 
+/// How many may be ahead of one that renews its look: those of the next two seconds. A look takes up to half a second,
+/// for it is shared with others, and is then as fresh as it must be.
+pub fn near(inside: u64, per_second: f64) -> u64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 19 per second")]
+    let soon = (2.0 * per_second) as u64;
+    inside.saturating_add(soon)
+}
+
 /// How long to stay away with this many ahead; none: wait inside. `inside`: how many may wait inside.
 pub fn stay_away(ahead: u64, inside: u64, per_second: f64) -> Option<Duration> {
     let excess = ahead.checked_sub(inside)?;

@@ -8,6 +8,9 @@
 //! id keeps to itself for a while: many absent ids of one group must not cost the others more than a turn.
 //!
 //! Nobody is passed over for ever: every fourth call begins with what is not urgent.
+//!
+//! What cannot share a call gains nothing by waiting for others, and is told apart from what can: see
+//! [`Gather::next_alone`].
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -44,6 +47,14 @@ pub(super) struct Row<A> {
 /// What one call asks for.
 pub(super) type Batch<A> = Vec<Row<A>>;
 
+/// The next call.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Call<A> {
+    pub batch: Batch<A>,
+    /// Other questions could have shared it.
+    pub shared: bool,
+}
+
 /// What takes a turn.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Unit {
@@ -56,8 +67,8 @@ enum Unit {
 pub(super) struct Gather<A> {
     rows: HashMap<ProxyId, Row<A>>,
     parts: HashMap<u64, Batch<A>>,
-    urgent: FairLine<String, Unit>,
-    patient: FairLine<String, Unit>,
+    urgent: Line,
+    patient: Line,
     /// Ids that were not found: when, and of which group.
     not_found: HashMap<ProxyId, (Duration, String)>,
     calls: u32,
@@ -99,28 +110,58 @@ impl<A> Gather<A> {
         }
     }
 
-    /// The next ids to ask for, in one call; none when nobody waits any more for what came next. `waits`: whether an
-    /// asker still wants to know; an id that nobody waits for is dropped.
-    pub(super) fn next(&mut self, now: Duration, waits: impl Fn(&A) -> bool) -> Option<Batch<A>> {
-        self.calls = self.calls.wrapping_add(1);
-        let patient_first = self.calls.is_multiple_of(PATIENT_SHARE);
-        let first = self.line(!patient_first).pop().or_else(|| self.line(patient_first).pop())?;
-        let mut batch = match first {
-            Unit::Part(number) => self.parts.remove(&number).unwrap_or_default(),
-            Unit::Id(id) => self.fresh(&id, now),
+    /// A call can be filled with those that wait.
+    pub(super) fn fills_a_call(&self) -> bool {
+        self.rows.len() >= DESCRIBE_LIMIT
+    }
+
+    /// The next ids to ask for, in one call. `waits`: whether an asker still wants to know; an id that nobody waits for
+    /// is dropped.
+    pub(super) fn next(&mut self, now: Duration, waits: impl Fn(&A) -> bool) -> Option<Call<A>> {
+        loop {
+            let Self { urgent, patient, calls, .. } = self;
+            let first = pop(urgent, patient, calls, |_| true)?;
+            if let Some(call) = self.call(first, now, &waits) {
+                return Some(call);
+            }
+        }
+    }
+
+    /// As `next`, but only what no other question can share a call with; the others keep their places.
+    pub(super) fn next_alone(&mut self, now: Duration, waits: impl Fn(&A) -> bool) -> Option<Call<A>> {
+        loop {
+            let Self { urgent, patient, not_found, calls, parts, .. } = self;
+            // Nearly always there is no such thing, and nobody has to be looked through.
+            if parts.is_empty() && not_found.is_empty() {
+                return None;
+            }
+            let first = pop(urgent, patient, calls, |unit| match unit {
+                Unit::Part(_) => true,
+                Unit::Id(id) => goes_alone(not_found, id, now),
+            })?;
+            if let Some(call) = self.call(first, now, &waits) {
+                return Some(call);
+            }
+        }
+    }
+
+    fn call(&mut self, first: Unit, now: Duration, waits: impl Fn(&A) -> bool) -> Option<Call<A>> {
+        let (mut batch, shared) = match first {
+            Unit::Part(number) => (self.parts.remove(&number).unwrap_or_default(), false),
+            Unit::Id(id) => (self.fresh(&id, now), !goes_alone(&self.not_found, &id, now)),
         };
         for row in &mut batch {
             row.askers.retain(&waits);
         }
         batch.retain(|row| !row.askers.is_empty());
-        (!batch.is_empty()).then_some(batch)
+        (!batch.is_empty()).then_some(Call { batch, shared })
     }
 
     /// This id and those that may go with it.
     fn fresh(&mut self, id: &ProxyId, now: Duration) -> Batch<A> {
         let mut batch: Batch<A> = self.rows.remove(id).into_iter().collect();
         let Some(first) = batch.first() else { return batch };
-        if !self.goes_alone(id, now) {
+        if !goes_alone(&self.not_found, id, now) {
             let room = DESCRIBE_LIMIT.saturating_sub(batch.len());
             for unit in self.companions(&first.priority.group, room, now) {
                 let Unit::Id(id) = &unit else { continue };
@@ -139,9 +180,9 @@ impl<A> Gather<A> {
     fn companions(&self, group: &String, room: usize, now: Duration) -> Vec<Unit> {
         let troubled = self.troubled(now);
         let alone = troubled.contains(&group);
-        let together = |unit: &&Unit| matches!(unit, Unit::Id(id) if !self.goes_alone(id, now));
+        let together = |unit: &&Unit| matches!(unit, Unit::Id(id) if !goes_alone(&self.not_found, id, now));
         let of_line = |line| {
-            let line: &FairLine<String, Unit> = line;
+            let line: &Line = line;
             let others: Vec<&String> =
                 line.groups().filter(|other| *other != group && !alone && !troubled.contains(other)).collect();
             let of = move |group| line.of(group).filter(together);
@@ -150,10 +191,6 @@ impl<A> Gather<A> {
             heads.chain(of(group)).chain(rests)
         };
         [&self.urgent, &self.patient].into_iter().flat_map(of_line).take(room).cloned().collect()
-    }
-
-    fn goes_alone(&self, id: &ProxyId, now: Duration) -> bool {
-        self.not_found.get(id).is_some_and(|(since, _)| now.saturating_sub(*since) < ALONE_FOR)
     }
 
     /// The groups that keep to themselves.
@@ -165,7 +202,7 @@ impl<A> Gather<A> {
         groups
     }
 
-    fn line(&mut self, urgent: bool) -> &mut FairLine<String, Unit> {
+    fn line(&mut self, urgent: bool) -> &mut Line {
         if urgent { &mut self.urgent } else { &mut self.patient }
     }
 
@@ -198,6 +235,21 @@ impl<A> Gather<A> {
             self.not_found.insert(row.id.clone(), (now, row.priority.group.clone()));
         }
     }
+}
+
+type Line = FairLine<String, Unit>;
+
+/// The next of this kind: an urgent one, but for every fourth call.
+fn pop(urgent: &mut Line, patient: &mut Line, calls: &mut u32, kind: impl Fn(&Unit) -> bool) -> Option<Unit> {
+    let patient_first = calls.wrapping_add(1).is_multiple_of(PATIENT_SHARE);
+    let [first, second] = if patient_first { [patient, urgent] } else { [urgent, patient] };
+    let unit = first.pop_if(&kind).or_else(|| second.pop_if(&kind))?;
+    *calls = calls.wrapping_add(1);
+    Some(unit)
+}
+
+fn goes_alone(not_found: &HashMap<ProxyId, (Duration, String)>, id: &ProxyId, now: Duration) -> bool {
+    not_found.get(id).is_some_and(|(since, _)| now.saturating_sub(*since) < ALONE_FOR)
 }
 
 #[cfg(test)]

@@ -90,7 +90,12 @@ impl<G: Clone + Eq + Hash, K: Clone + Eq + Hash> FairLine<G, K> {
 
     /// Serves the next one.
     pub fn pop(&mut self) -> Option<K> {
-        let key = self.lines.get(self.turns.front()?)?.first_key_value()?.1.clone();
+        self.pop_if(|_| true)
+    }
+
+    /// Serves the next one of this kind: of the first group in turn that has one.
+    pub fn pop_if(&mut self, kind: impl Fn(&K) -> bool) -> Option<K> {
+        let key = self.turns.iter().flat_map(|group| self.of(group)).find(|key| kind(key))?.clone();
         self.served(&key);
         Some(key)
     }
@@ -132,6 +137,15 @@ mod tests {
     fn groups_take_turns_and_within_a_group_the_first_to_come_is_the_first_served() {
         let line = line(&[('a', 1), ('a', 2), ('a', 3), ('b', 10), ('b', 11), ('c', 20)]);
         assert_eq!(all(line), [1, 10, 20, 2, 11, 3]);
+    }
+
+    #[test]
+    fn the_next_of_a_kind_passes_the_others_and_takes_the_turn_of_its_group() {
+        let mut line = line(&[('a', 1), ('a', 2), ('a', 4), ('b', 11), ('b', 12)]);
+        assert_eq!(line.pop_if(|key| key % 2 == 0), Some(2));
+        assert_eq!(line.pop_if(|key| key % 2 == 0), Some(12), "the other group's turn");
+        assert_eq!(line.pop_if(|key| *key > 90), None);
+        assert_eq!(all(line), [1, 11, 4], "who was passed keeps the place");
     }
 
     #[test]

@@ -6,13 +6,15 @@ use super::{Decision, Release, Step, account_mismatch, base, destroy, next_try, 
 use crate::controller::failure::Failure;
 use crate::controller::memory::{LookRecord, Memory, Outcome, Seen};
 use crate::controller::observation::{Claim, Cloud, Observation};
-use crate::controller::reasons::Reason;
+use crate::controller::reasons::{Reason, condition};
 use crate::controller::status::Plan;
 use crate::crd::{DeletionPolicy, GaapProxyStatus};
 use crate::gaap::{Account, Phase, Proxy};
 use crate::process::clock::Now;
 
 const ASKING_LIMIT: Duration = Duration::from_secs(120);
+/// So long after a request a new state of the proxy waits for something else that is to be written.
+const COALESCED: Duration = Duration::from_secs(10);
 
 pub(super) fn decide(observation: &Observation, now: Now) -> Decision {
     let Observation { resource, claims, .. } = observation;
@@ -157,7 +159,13 @@ fn absent(observation: &Observation, account: &Account, look: &LookRecord, now: 
         "Account {} at {} does not know proxy {} any more; a second look will prove it.",
         account.id, account.endpoint, resource.proxy_id
     );
-    wait(observation, Reason::ConfirmingAbsence, message, false, Some(until(second_due, now)))
+    let mut status = fields(observation);
+    // Its last state would be read as its present one.
+    if let Some(proxy) = &mut status.proxy {
+        proxy.status = None;
+    }
+    let plan = Plan::deleting(status, Reason::ConfirmingAbsence, message, false);
+    Decision::wait(plan, Some(until(second_due, now)))
 }
 
 fn present(observation: &Observation, account: &Account, look: &LookRecord, proxy: &Proxy, now: Now) -> Decision {
@@ -177,13 +185,28 @@ fn present(observation: &Observation, account: &Account, look: &LookRecord, prox
         })
     };
     match proxy.status.phase() {
-        Phase::Destroying => waiting(Reason::Destroying, destroying(observation)),
+        Phase::Destroying => poll(observation, due, now, || {
+            let mut status = seen_fields(observation, account, proxy);
+            if coalesces(observation, now) {
+                status.proxy.clone_from(&resource.status.proxy);
+            }
+            let plan = Plan::deleting(status, Reason::Destroying, destroying(observation), false);
+            Decision::wait(plan, Some(until(due, now)))
+        }),
         Phase::Transitional => waiting(
             Reason::WaitingForCloud,
             format!("The cloud shows proxy {} as {state}; it is destroyed when that is over.", proxy.id),
         ),
         Phase::Destroyable => destroy::decide(observation, account, look, proxy, now),
     }
+}
+
+/// A request is on its way, as the status says already, and was made a moment ago: that the proxy now shows DESTROYING
+/// is no news worth a write of its own, for most are gone by the next one.
+fn coalesces(observation: &Observation, now: Now) -> bool {
+    let sent = observation.memory.send.as_ref().map(|send| send.at);
+    observation.resource.status.reason_of(condition::DELETING) == Some(Reason::Destroying.as_str())
+        && sent.is_some_and(|sent| now.monotonic.saturating_sub(sent) < COALESCED)
 }
 
 /// The same words from the accepted request to the last look: another text would be another write.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::deleting::{ask, destroying, fields, poll, seen_fields};
+use super::deleting::{ask, asking, destroying, fields, poll, seen_fields};
 use super::{Decision, Step, next_try, until};
 use crate::controller::failure::Failure;
 use crate::controller::memory::{LookRecord, Outcome, SendRecord};
@@ -21,6 +21,9 @@ pub const CODE_ACCEPTED: &str = "OK";
 const CODE_DUPLICATED: &str = "FailedOperation.DuplicatedRequest";
 /// A look older than this is not enough to send on.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
+/// A look older than this would be too old when the turn comes, so it is renewed in line. Renewed at the turn itself, each
+/// of hundreds would make all behind it wait for an answer of the cloud.
+const LOOK_RENEWAL: Duration = Duration::from_secs(5);
 
 /// The request that this resource makes now: a pure function of what is stored, so that the same request carries
 /// the same token after a crash and from another replica.
@@ -63,13 +66,13 @@ pub(super) fn decide(
     if let Some(decision) = settle(observation, account, look, proxy, last.as_ref(), now) {
         return decision;
     }
-    let stale = now.monotonic.saturating_sub(look.answered) > LOOK_LIMIT;
-    match (observation.fresh, stale) {
+    let look_age = now.monotonic.saturating_sub(look.answered);
+    match (observation.fresh, look_age > LOOK_LIMIT) {
         (true, false) => Decision::step(Step::Destroy(request(resource))),
         (true, true) => ask(observation, now),
-        // A stale look is renewed only when the turn is near: hundreds that wait in line would all grow stale again.
-        (false, look_first) => Decision {
-            step: Step::Prepare { look_first },
+        (false, true) if asking(memory, now).is_some() => ask(observation, now),
+        (false, _) => Decision {
+            step: Step::Prepare { look_first: look_age > LOOK_RENEWAL && asking(memory, now).is_none() },
             // Stored only when the turn is far off.
             status: Some(Plan::deleting(
                 seen_fields(observation, account, proxy),
@@ -146,7 +149,7 @@ fn settle(
 pub(super) fn edited_unseen(observation: &Observation) -> bool {
     let Observation { resource, memory, .. } = observation;
     let status = &resource.status;
-    let told = status.conditions.iter().any(|entry| entry.type_ == condition::DELETING);
+    let told = status.reason_of(condition::DELETING).is_some();
     let expected = status.observed_generation.unwrap_or(1) + i64::from(!told);
     memory.met_deleting && memory.send.is_none() && status.destroy.is_none() && resource.generation > expected
 }

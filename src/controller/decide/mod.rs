@@ -28,7 +28,8 @@ pub enum Step {
     Look,
     /// Take the turn to send, then read the resource from the API server and decide again.
     Prepare {
-        /// The last look is too old to send on: look again when the turn is near.
+        /// The last look will be too old to send on: look again when the turn is near, not before, for hundreds that
+        /// wait in line would all grow old again.
         look_first: bool,
     },
     /// Store the status, then decide again: the proxy that was found, or a raised attempt, before it is used.

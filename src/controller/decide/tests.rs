@@ -9,6 +9,7 @@ use super::*;
 use crate::controller::failure::Failure;
 use crate::controller::memory::{Hold, LookRecord, Memory, Outcome, Seen, SendRecord};
 use crate::controller::observation::{Claim, Cloud};
+use crate::controller::reasons::condition;
 use crate::controller::testing::{account, failure, observation};
 use crate::crd::{DeletionPolicy, DestroyStatus, FINALIZER, GaapProxyStatus};
 use crate::gaap::{Class, ProxyStatus};
@@ -240,7 +241,19 @@ fn an_old_look_is_not_enough_to_send_on() {
     let mut observation = running(0.0);
     assert_eq!(decide(&observation, at(10.1)).step, Step::Prepare { look_first: true });
     observation.fresh = true;
+    assert_eq!(decide(&observation, at(10.0)).step, Step::Destroy(request(&observation.resource)));
     assert_eq!(decide(&observation, at(10.1)).step, Step::Look);
+}
+
+#[test]
+fn a_look_is_renewed_in_line_before_it_is_too_old_and_once() {
+    let mut observation = running(0.0);
+    assert_eq!(decide(&observation, at(5.0)).step, PREPARE);
+    assert_eq!(decide(&observation, at(5.1)).step, Step::Prepare { look_first: true });
+    observation.memory.asking = Some(at(5.1).monotonic);
+    assert_eq!(decide(&observation, at(5.2)).step, PREPARE, "asked for already, and still good enough");
+    let decision = decide(&observation, at(10.1));
+    assert_eq!((decision.step, decision.status), (Step::Wait, None), "keeps its place until the answer is there");
 }
 
 #[test]
@@ -607,6 +620,45 @@ fn after_an_accepted_request_the_next_look_comes_a_poll_later_and_changes_no_wor
     observation.memory.record_look(present(6.0, ProxyStatus::Destroying));
     let later = decide(&observation, at(6.0));
     assert_eq!(decision.status.unwrap().headline(), later.status.unwrap().headline());
+}
+
+#[test]
+fn a_deletion_that_ends_soon_is_told_in_two_statuses_and_a_long_one_shows_what_the_cloud_shows() {
+    let mut observation = running(0.0);
+    observation.memory.record_send(sent(1.0, accepted()));
+    let write = |observation: &mut Observation, seconds| {
+        let plan = decide(observation, at(seconds)).status.unwrap();
+        let written = plan.against(&observation.resource.status, 2, Timestamp::UNIX_EPOCH);
+        if let Some(status) = &written {
+            observation.resource.status = status.clone();
+        }
+        written
+    };
+    let state = |status: &GaapProxyStatus| status.proxy.as_ref().unwrap().status.clone();
+    let accepted = write(&mut observation, 1.0).unwrap();
+    assert_eq!(accepted.reason_of(condition::DELETING), Some("Destroying"));
+    observation.memory.record_look(present(6.0, ProxyStatus::Destroying));
+    assert_eq!(write(&mut observation, 6.0), None, "no write for the state alone");
+
+    let mut long = observation.clone();
+    long.memory.record_look(present(11.0, ProxyStatus::Destroying));
+    assert_eq!(state(&write(&mut long, 11.0).unwrap()).as_deref(), Some("DESTROYING"));
+
+    observation.memory.record_look(looked(11.0, Seen::Absent));
+    let absent = write(&mut observation, 11.0).unwrap();
+    assert_eq!(absent.reason_of(condition::DELETING), Some("ConfirmingAbsence"));
+    let proxy = absent.proxy.as_ref().unwrap();
+    assert_eq!(proxy.status, None, "its last state would be read as its present one");
+    assert!(proxy.create_time.is_some(), "what the resource is bound to stays");
+}
+
+#[test]
+fn a_request_whose_answer_was_lost_shows_its_effect_at_once() {
+    let mut observation = running(0.0);
+    observation.memory.record_send(sent(1.0, Outcome::Unknown(failure(Class::Backoff))));
+    observation.memory.record_look(present(1.5, ProxyStatus::Destroying));
+    let plan = decide(&observation, at(1.5)).status.unwrap();
+    assert_eq!(plan.fields.proxy.unwrap().status.as_deref(), Some("DESTROYING"));
 }
 
 fn other_account() -> Account {

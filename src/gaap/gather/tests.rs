@@ -26,7 +26,7 @@ fn numbers(batch: &Batch<u32>) -> Vec<usize> {
 
 /// The numbers of the next call.
 fn next_at(gather: &mut Gather<u32>, now: Duration) -> Option<Vec<usize>> {
-    gather.next(now, |asker| *asker != 0).map(|batch| numbers(&batch))
+    gather.next(now, |asker| *asker != 0).map(|call| numbers(&call.batch))
 }
 
 fn next(gather: &mut Gather<u32>) -> Option<Vec<usize>> {
@@ -40,7 +40,7 @@ fn absent(gather: &mut Gather<u32>, number: usize, group: &str, now: Duration) {
 /// Makes calls to a cloud that fails as a whole for an absent id, until nobody waits; how many.
 fn calls_of(gather: &mut Gather<u32>, is_absent: impl Fn(usize) -> bool) -> usize {
     let mut calls = 0;
-    while let Some(batch) = gather.next(NOW, |_| true) {
+    while let Some(Call { batch, .. }) = gather.next(NOW, |_| true) {
         calls += 1;
         match (numbers(&batch).into_iter().any(&is_absent), batch.len()) {
             (true, 1) => gather.not_found(&batch[0], NOW),
@@ -116,7 +116,7 @@ fn an_urgent_question_hurries_one_that_waits_already() {
     let mut gather = Gather::default();
     ask(&mut gather, 0..500, &patient("a"));
     ask(&mut gather, [450], &urgent("a"));
-    let batch = gather.next(NOW, |_| true).unwrap();
+    let batch = gather.next(NOW, |_| true).unwrap().batch;
     assert_eq!((batch[0].id.clone(), batch[0].askers.len()), (id(450), 2), "both are answered by one row");
 }
 
@@ -124,7 +124,7 @@ fn an_urgent_question_hurries_one_that_waits_already() {
 fn who_asks_the_same_shares_a_row() {
     let mut gather = Gather::default();
     (1..=3).for_each(|asker| gather.ask(id(7), patient("a"), asker));
-    let batch = gather.next(NOW, |_| true).unwrap();
+    let batch = gather.next(NOW, |_| true).unwrap().batch;
     assert_eq!(batch, [Row { id: id(7), priority: patient("a"), askers: vec![1, 2, 3] }]);
     assert!(gather.is_empty());
 }
@@ -145,7 +145,7 @@ fn an_id_that_nobody_waits_for_is_dropped() {
 fn the_parts_of_a_failed_call_take_turns_with_the_questions_of_other_groups() {
     let mut gather = Gather::default();
     ask(&mut gather, 0..5, &patient("a"));
-    let failed = gather.next(NOW, |_| true).unwrap();
+    let failed = gather.next(NOW, |_| true).unwrap().batch;
     ask(&mut gather, [9], &patient("b"));
     gather.split(failed);
     assert_eq!(all(&mut gather), [vec![9], vec![0, 1], vec![2, 3, 4]]);
@@ -156,7 +156,7 @@ fn a_failed_call_is_split_between_groups_where_it_can_be() {
     let mut gather = Gather::default();
     ask(&mut gather, 0..60, &urgent("many"));
     ask(&mut gather, [9_001], &urgent("one"));
-    let failed = gather.next(NOW, |_| true).unwrap();
+    let failed = gather.next(NOW, |_| true).unwrap().batch;
     assert_eq!(failed.len(), 61);
     gather.split(failed);
     let calls = all(&mut gather);
@@ -204,7 +204,7 @@ fn failing_calls_do_not_push_one_that_waits_aside() {
     ask(&mut gather, [9_001], &urgent("one"));
     for calls in 0.. {
         assert!(calls < 20, "it waits behind the parts of others");
-        let batch = gather.next(NOW, |_| true).unwrap();
+        let batch = gather.next(NOW, |_| true).unwrap().batch;
         if batch.len() == 1 && batch[0].id == id(9_001) {
             break;
         }
@@ -239,4 +239,32 @@ fn what_is_remembered_of_absent_ids_is_bounded_and_makes_room() {
     assert_eq!(gather.not_found.len(), MOST_ALONE);
     absent(&mut gather, 99_999, "a", NOW + ALONE_FOR);
     assert_eq!(gather.not_found.len(), 1);
+}
+
+#[test]
+fn what_cannot_share_a_call_is_found_behind_what_can_and_groups_still_take_turns() {
+    let mut gather = Gather::default();
+    for (number, group) in [(1, "a"), (2, "a"), (11, "b")] {
+        absent(&mut gather, number, group, NOW);
+    }
+    ask(&mut gather, [50, 1, 2], &urgent("a"));
+    ask(&mut gather, [60, 11], &patient("b"));
+    let mut alone = || gather.next_alone(NOW, |_| true).map(|call| (numbers(&call.batch), call.shared));
+    assert_eq!([alone(), alone()], [Some((vec![1], false)), Some((vec![2], false))]);
+    assert_eq!([alone(), alone()], [Some((vec![11], false)), None]);
+    let shared = gather.next(NOW, |_| true).unwrap();
+    assert_eq!((shared.batch.len(), shared.shared, gather.is_empty()), (1, true, false), "{shared:?}");
+}
+
+#[test]
+fn a_part_of_a_failed_call_does_not_wait_for_others() {
+    let mut gather = Gather::default();
+    ask(&mut gather, 1..=4, &urgent("a"));
+    let failed = gather.next(NOW, |_| true).unwrap().batch;
+    ask(&mut gather, [9], &urgent("a"));
+    assert_eq!(gather.next_alone(NOW, |_| true), None);
+    gather.split(failed);
+    let parts: Vec<_> = std::iter::from_fn(|| gather.next_alone(NOW, |_| true)).collect();
+    assert_eq!(parts.iter().map(|call| numbers(&call.batch)).collect::<Vec<_>>(), [[1, 2], [3, 4]]);
+    assert!(parts.iter().all(|call| !call.shared));
 }

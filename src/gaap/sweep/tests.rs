@@ -12,6 +12,9 @@ use super::*;
 use crate::gaap::credentials::CredentialsSource;
 use crate::gaap::testing::{Log, Received, Server, TestClock, client, cloud, eventually, refusal, running};
 
+/// The default; half of it is more than the spacing.
+const POLL: Duration = Duration::from_secs(5);
+
 struct Running {
     sweep: Sweep,
     log: Log,
@@ -58,7 +61,7 @@ impl Running {
         let (client, clock, cancel) = (client(&server.url), TestClock::aged(), CancellationToken::new());
         let identity = Identity::spawn(client.clone(), source, clock.clone(), cancel.clone());
         eventually("an identity", || (identity.current() != SessionState::Waiting).then_some(())).await;
-        let sweep = Sweep::spawn(client, identity, clock, cancel.clone());
+        let sweep = Sweep::spawn(client, identity, clock, POLL, cancel.clone());
         Self { sweep, log, _server: server, cancel: cancel.drop_guard() }
     }
 
@@ -136,6 +139,35 @@ async fn questions_gather_behind_the_call_under_way_a_hundred_at_most() {
     assert!(is_present(&first) && rest.iter().all(is_present));
     let sizes: Vec<usize> = running.calls().iter().map(Vec::len).collect();
     assert_eq!(sizes, [1, 100, 100, 50]);
+}
+
+#[tokio::test]
+async fn questions_that_come_one_by_one_after_a_call_share_the_next() {
+    let running = Running::start(cloud_without(&[], None)).await;
+    assert!(is_present(&running.look(0).await));
+    let begun = tokio::time::Instant::now();
+    let one_by_one = (1..=30).map(|number| {
+        let running = &running;
+        async move {
+            tokio::time::sleep(Duration::from_millis(10 * number as u64)).await;
+            running.look(number).await
+        }
+    });
+    assert!(join_all(one_by_one).await.iter().all(is_present));
+    let sizes: Vec<usize> = running.calls().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [1, 30], "after {:?}", begun.elapsed());
+    assert!(begun.elapsed() >= SPACING - Duration::from_millis(100), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_question_that_must_go_alone_does_not_wait_for_others() {
+    let running = Running::start(cloud_without(&[1, 2, 3, 4], Some("ResourceNotFound"))).await;
+    // Known from now on as ids that make the call of others fail.
+    assert_eq!(running.looks(1..=4).await, [Look::Absent, Look::Absent, Look::Absent, Look::Absent]);
+    assert!(is_present(&running.look(9).await));
+    let begun = tokio::time::Instant::now();
+    assert_eq!(running.looks(1..=4).await, [Look::Absent, Look::Absent, Look::Absent, Look::Absent]);
+    assert!(begun.elapsed() < SPACING, "{:?}", begun.elapsed());
 }
 
 fn testing_running(received: &Received) -> Value {

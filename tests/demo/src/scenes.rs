@@ -74,13 +74,13 @@ pub async fn delete_undisturbed(
 
 /// What somebody else sees while kubectl waits. On a machine so slow that the moment is missed, nothing is shown.
 async fn look_meanwhile(terminal: &Terminal<'_>, sample: &Sample) -> Result<()> {
-    let state = "jsonpath={.status.proxy.status}";
+    let step = r#"jsonpath={.status.conditions[?(@.type=="Deleting")].reason}"#;
     let being_destroyed = until("The destruction", LIMIT, async || {
-        let seen = terminal.ask_kubectl(&["get", "gaapproxy", sample.name, "-o", state]).await?;
+        let seen = terminal.ask_kubectl(&["get", "gaapproxy", sample.name, "-o", step]).await?;
         Ok(match seen.as_deref() {
             None => Ok(false),
-            Some("DESTROYING") => Ok(true),
-            Some(other) => Err(format!("the proxy is {other:?}")),
+            Some("Destroying") => Ok(true),
+            Some(other) => Err(format!("its step is {other:?}")),
         })
     });
     if being_destroyed.await? {
