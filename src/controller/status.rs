@@ -126,3 +126,78 @@ fn says_the_same(new: &GaapProxyStatus, stored: &GaapProxyStatus) -> bool {
     };
     plain(new) == plain(stored)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THEN: Timestamp = Timestamp::UNIX_EPOCH;
+    const NOW: Timestamp = Timestamp::MAX;
+
+    fn plan(message: &str) -> Plan {
+        Plan::live(GaapProxyStatus::default(), true, Reason::Available, message.to_owned())
+    }
+
+    fn deleting(stalled: bool) -> Plan {
+        Plan::deleting(GaapProxyStatus::default(), Reason::Destroying, "It goes.".to_owned(), stalled)
+    }
+
+    /// Type, value, and whether it has changed since `THEN`.
+    fn changes(status: &GaapProxyStatus) -> Vec<(&str, &str, bool)> {
+        let conditions = status.conditions.iter();
+        conditions
+            .map(|entry| (entry.type_.as_str(), entry.status.as_str(), entry.last_transition_time.0 == NOW))
+            .collect()
+    }
+
+    #[test]
+    fn the_time_of_a_condition_is_that_of_its_last_change_of_value_and_each_has_its_own() {
+        let mut stored = plan("It runs.").against(&GaapProxyStatus::default(), 1, THEN).unwrap();
+        let words = plan("It still runs.").against(&stored, 1, NOW).unwrap();
+        assert_eq!(changes(&words), [("Ready", "True", false)], "other words are no change of value");
+        let began = deleting(false).against(&stored, 2, NOW).unwrap();
+        assert_eq!(
+            changes(&began),
+            [("Ready", "False", true), ("Reconciling", "True", true), ("Deleting", "True", true)]
+        );
+        stored = deleting(false).against(&stored, 2, THEN).unwrap();
+        let stalled = deleting(true).against(&stored, 2, NOW).unwrap();
+        assert_eq!(
+            changes(&stalled),
+            [("Ready", "False", false), ("Stalled", "True", true), ("Deleting", "True", false)]
+        );
+    }
+
+    #[test]
+    fn nothing_is_written_when_only_times_and_generations_differ() {
+        let stored = plan("It runs.").against(&GaapProxyStatus::default(), 1, THEN).unwrap();
+        assert_eq!(plan("It runs.").against(&stored, 1, NOW), None);
+        let newer = plan("It runs.").against(&stored, 2, NOW).unwrap();
+        assert_eq!(
+            (stored.observed_generation, newer.observed_generation),
+            (Some(1), Some(2)),
+            "the status's own is news"
+        );
+        assert_eq!(newer.conditions[0].observed_generation, Some(2));
+    }
+
+    #[test]
+    fn conditions_of_others_stay_as_they_are() {
+        let mut stored = plan("It runs.").against(&GaapProxyStatus::default(), 1, THEN).unwrap();
+        let foreign = Condition { type_: "Audited".to_owned(), ..stored.conditions[0].clone() };
+        stored.conditions.insert(0, foreign.clone());
+        let written = deleting(false).against(&stored, 2, NOW).unwrap();
+        assert_eq!(written.conditions.iter().filter(|entry| **entry == foreign).count(), 1);
+        assert_eq!(written.conditions.len(), 4);
+    }
+
+    #[test]
+    fn a_message_is_cut_at_a_character_and_says_so() {
+        assert_eq!(shorten("as it is".to_owned(), 8), "as it is");
+        assert_eq!(shorten("123456789".to_owned(), 8), "12345…");
+        // Each of these takes three bytes.
+        assert_eq!(shorten("删除删除".to_owned(), 11), "删除…");
+        let long = plan(&"x".repeat(2_000)).against(&GaapProxyStatus::default(), 1, NOW).unwrap();
+        assert_eq!(long.conditions[0].message.len(), MESSAGE_LIMIT);
+    }
+}

@@ -661,6 +661,22 @@ fn a_request_whose_answer_was_lost_shows_its_effect_at_once() {
     assert_eq!(plan.fields.proxy.unwrap().status.as_deref(), Some("DESTROYING"));
 }
 
+#[test]
+fn a_status_says_which_generation_it_was_made_from() {
+    let mut resource = observation();
+    resource.resource.status.observed_generation = Some(1);
+    resource.resource.generation = 4;
+    resource.resource.finalizers = vec![FINALIZER.to_owned()];
+    resource.cloud = Cloud::Blocked(failure(Class::Config));
+    let live = decide(&resource, at(0.0)).status.unwrap();
+    assert_eq!(live.fields.observed_generation, Some(4));
+    let mut observation = running(0.0);
+    observation.resource.generation = 4;
+    observation.memory.record_send(sent(1.0, accepted()));
+    let plan = decide(&observation, at(1.0)).status.unwrap();
+    assert_eq!(plan.fields.observed_generation, Some(4));
+}
+
 fn other_account() -> Account {
     Account { id: "200".into(), ..account() }
 }
