@@ -1,6 +1,7 @@
 # make demo      the main job, start to end, on a real API server (KEEP=1 leaves it running)
 #                NODE=1: with the chart's pods on a real node (needs Linux and root)
 # make test      everything CI runs
+# make model     the deletion protocol explored with pairs of faults as well (`make test` has the bounded form)
 # make image     container images without an engine, below target/image (TAG=NAME:TAG names the operator's)
 # make test-fast what needs neither an API server nor Python
 # make cluster   a real Kubernetes of one node, until Ctrl-C (needs Linux and root)
@@ -10,11 +11,16 @@
 # make lint      formatting and clippy
 # make generate  the CRD, the chart's copy of it, the manifests, the chart's README
 
-.PHONY: demo image test test-fast cluster bench mutants soak lint generate
+.PHONY: demo image test test-fast model cluster bench mutants soak lint generate
 
 demo:
 	@scripts/prerequisites.sh
 	@KEEP=$(KEEP) NODE=$(NODE) scripts/demo.sh
+
+model:
+	@scripts/prerequisites.sh
+	@cargo build --locked --quiet --workspace --bin gaap-model
+	@exec "$${CARGO_TARGET_DIR:-target}/debug/gaap-model" full
 
 image:
 	@scripts/prerequisites.sh

@@ -29,6 +29,12 @@ units() {
     suite --test http --test program --test promises --test recorded --test readme
     suite --test coverage -- --nocapture
 }
+# Both tables are to be seen in every run.
+model() {
+    cargo build --workspace --bin gaap-model --locked --quiet
+    "$target/debug/gaap-model" bounded
+    suite --test bugs -- --nocapture
+}
 documented() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet; }
 programs() { cargo build --workspace --bins --locked --quiet; }
 generated() { GAAP_OPERATOR=$target/debug/gaap-operator scripts/generate.sh --check; }
@@ -78,6 +84,7 @@ steps=(
     "formatted|the code is formatted"
     "linted|clippy finds nothing"
     "units|unit, loopback and oracle tests, and the coverage table"
+    "model|the deletion protocol, explored with every single fault; seeded bugs are caught"
     "documented|the documentation builds without a warning"
     "programs|the programs build"
 )

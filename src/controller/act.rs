@@ -6,7 +6,6 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::reflector::ObjectRef;
-use serde_json::json;
 
 use crate::controller::backoff;
 use crate::controller::context::Context;
@@ -17,9 +16,11 @@ use crate::controller::kube_call::{KubeError, kube_call, kube_call_within};
 use crate::controller::memory::{Hold, LookRecord, Outcome, Seen, SendRecord};
 use crate::controller::object::WatchedProxy;
 use crate::controller::observation::{Claim, Resource};
-use crate::controller::status::Plan;
+use crate::controller::status::{self, Plan};
 use crate::crd::GaapProxy;
-use crate::gaap::{Class, DestroyRequest, Look, MemberOutcome, Priority, Session, SessionState, Turn};
+use crate::gaap::{
+    CallError, Class, DestroyAnswer, DestroyRequest, MemberOutcome, Priority, ProxyId, Session, SessionState, Turn,
+};
 
 const FIELD_MANAGER: &str = "gaap-operator";
 
@@ -99,18 +100,11 @@ pub async fn remove_finalizer(context: &Context, resource: &Resource, retained: 
     }
 }
 
-/// Stores a status if it says something new; returns the resource as it is then. Only on the version of the resource
-/// it was decided on: the whole status is replaced, so one made from an old version would take back what a newer one
-/// says (account, createTime, attempt).
+/// Stores a status if it says something new; returns the resource as it is then.
 pub async fn write_status(context: &Context, resource: &Resource, plan: &Plan) -> Result<Option<Resource>, ActError> {
     let now = Timestamp::try_from(std::time::UNIX_EPOCH + context.clock.now().unix).unwrap_or(Timestamp::UNIX_EPOCH);
     let Some(status) = plan.against(&resource.status, resource.generation, now) else { return Ok(None) };
-    let operations = vec![
-        finalizer::test("/metadata/uid", &resource.uid),
-        finalizer::test("/metadata/resourceVersion", &resource.resource_version),
-        json!({ "op": "add", "path": "/status", "value": status }),
-    ];
-    let patch = json_patch(operations.into())?;
+    let patch = json_patch(status::patch(resource, &status))?;
     let call = api(context, resource);
     let object = kube_call("writing the status", call.patch_status(&resource.name, &parameters(), &patch)).await?;
     Resource::read(&object).map(Some).map_err(ActError::Malformed)
@@ -151,11 +145,7 @@ pub fn look(context: &Arc<Context>, resource: &Resource) {
     let priority = Priority { group: resource.namespace.clone(), urgent: resource.deleted.is_some() };
     tokio::spawn(async move {
         let (look, account) = context.cloud.sweep.look(resource.proxy_id.clone(), priority).await;
-        let seen = match look {
-            Look::Present(proxy) => Seen::Present(proxy),
-            Look::Absent => Seen::Absent,
-            Look::Failed(error) => Seen::Failed(Failure::from(&error)),
-        };
+        let seen = Seen::from(look);
         let answered = context.clock.now().monotonic;
         context.memories.update(&resource.uid, |memory| {
             memory.record_look(LookRecord { asked, answered, account, seen });
@@ -184,15 +174,24 @@ pub async fn destroy(
         at_unix: sent.unix,
         outcome,
     };
-    let outcome = match context.cloud.client.destroy_proxies(session, turn, request).await {
-        Ok(answer) => match answer.outcome(&resource.proxy_id) {
+    let outcome = outcome_of(context.cloud.client.destroy_proxies(session, turn, request).await, &resource.proxy_id);
+    context.memories.update(&resource.uid, |memory| {
+        memory.record_send(record(outcome.clone()));
+        memory.send_hold = outcome.failure().and_then(|failure| {
+            hold_after(context, failure, memory.send_failures, resource.generation, Some(session.generation()))
+        });
+    });
+    outcome
+}
+
+/// What an answer to DestroyProxies says of one of the ids that were sent.
+pub fn outcome_of(answer: Result<DestroyAnswer, CallError>, id: &ProxyId) -> Outcome {
+    let in_set = |set, request_id| Outcome::NotTaken(Failure::in_set(set, Class::Backoff, request_id));
+    match answer {
+        Ok(answer) => match answer.outcome(id) {
             MemberOutcome::Accepted => Outcome::Accepted { request_id: Some(answer.request_id) },
-            MemberOutcome::InvalidStatus => {
-                Outcome::NotTaken(Failure::in_set("InvalidStatusInstanceSet", Class::Backoff, answer.request_id))
-            }
-            MemberOutcome::Failed => {
-                Outcome::NotTaken(Failure::in_set("OperationFailedInstanceSet", Class::Backoff, answer.request_id))
-            }
+            MemberOutcome::InvalidStatus => in_set("InvalidStatusInstanceSet", answer.request_id),
+            MemberOutcome::Failed => in_set("OperationFailedInstanceSet", answer.request_id),
         },
         Err(error) => {
             let failure = Failure::from(&error);
@@ -206,14 +205,7 @@ pub async fn destroy(
                 Outcome::Unknown(failure)
             }
         }
-    };
-    context.memories.update(&resource.uid, |memory| {
-        memory.record_send(record(outcome.clone()));
-        memory.send_hold = outcome.failure().and_then(|failure| {
-            hold_after(context, failure, memory.send_failures, resource.generation, Some(session.generation()))
-        });
-    });
-    outcome
+    }
 }
 
 /// The words of an event that tells why a resource was released: reason, note, and whether it is a warning.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::controller::failure::Failure;
 use crate::controller::observation::Resource;
-use crate::gaap::{Account, Proxy};
+use crate::gaap::{Account, Look, Proxy};
 
 /// What the cloud said when it was asked for one proxy.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,16 @@ pub enum Seen {
     Absent,
     /// No usable answer: says nothing about the proxy.
     Failed(Failure),
+}
+
+impl From<Look> for Seen {
+    fn from(look: Look) -> Self {
+        match look {
+            Look::Present(proxy) => Seen::Present(proxy),
+            Look::Absent => Seen::Absent,
+            Look::Failed(error) => Seen::Failed(Failure::from(&error)),
+        }
+    }
 }
 
 /// One look at the proxy. Times are on the process's monotonic clock.
@@ -138,6 +148,25 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// A memory that begins now.
+    pub fn begin(now: Duration, met_deleting: bool) -> Self {
+        Memory { since: now, met_deleting, ..Memory::default() }
+    }
+
+    /// Takes in a sight of the resource in deletion, when the caches may be behind what another process did (`behind`).
+    pub fn met_again(&mut self, deleting: bool, behind: bool) {
+        if behind && deleting && self.deleting_since.is_none() {
+            self.met_deleting = true;
+        }
+    }
+
+    /// Ends the holds that wait for a person.
+    pub fn lift_holds(&mut self) {
+        for hold in [&mut self.look_hold, &mut self.send_hold] {
+            hold.take_if(|hold| hold.lifted_by_change_from.is_some());
+        }
+    }
+
     /// Takes in an answer. Any sight of the proxy cancels the proof of absence; a failed look proves nothing, and
     /// leaves the proof as it was.
     pub fn record_look(&mut self, look: LookRecord) {
@@ -194,6 +223,11 @@ impl Memory {
         if matches!(send.outcome, Outcome::Accepted { .. } | Outcome::Duplicate(_) | Outcome::Unknown(_)) {
             self.doubt = Some(send.clone());
         }
+        // An earlier process may have sent the very same before this one began: a refusal says nothing about that.
+        if let (Outcome::NotTaken(failure), true, None) = (&send.outcome, self.met_deleting, &self.doubt) {
+            let outcome = Outcome::Unknown(failure.clone());
+            self.doubt = Some(SendRecord { at: self.since, outcome, ..send.clone() });
+        }
         match send.outcome {
             Outcome::Accepted { .. } | Outcome::Duplicate(_) => self.send_failures = 0,
             _ => self.send_failures = self.send_failures.saturating_add(1),
@@ -237,25 +271,22 @@ impl Memories {
         let mut inner = self.lock();
         inner.behind_until = now + CACHE_LAG;
         for memory in inner.by_uid.values_mut() {
-            *memory = Memory { since: now, met_deleting: memory.met_deleting, ..Memory::default() };
+            *memory = Memory::begin(now, memory.met_deleting);
         }
     }
 
     /// Begins a memory of a resource that was listed or made. Only the watch begins and ends memories: a reconcile
     /// that runs on after its resource is gone would begin one that nobody ends.
     pub fn meet(&self, uid: &str, now: Duration, deleting: bool) {
-        let begin = || Memory { since: now, met_deleting: deleting, ..Memory::default() };
         let mut inner = self.lock();
         let behind = now < inner.behind_until;
-        let memory = inner.by_uid.entry(uid.to_owned()).or_insert_with(begin);
-        if behind && deleting && memory.deleting_since.is_none() {
-            memory.met_deleting = true;
-        }
+        let memory = inner.by_uid.entry(uid.to_owned()).or_insert_with(|| Memory::begin(now, deleting));
+        memory.met_again(deleting, behind);
     }
 
     /// A copy of what is remembered of this uid; an empty memory that begins now when the resource is gone.
     pub fn get(&self, uid: &str, now: Duration) -> Memory {
-        self.lock().by_uid.get(uid).cloned().unwrap_or_else(|| Memory { since: now, ..Memory::default() })
+        self.lock().by_uid.get(uid).cloned().unwrap_or_else(|| Memory::begin(now, false))
     }
 
     /// The resource is there, as far as the watch has told.
@@ -277,11 +308,7 @@ impl Memories {
 
     /// Ends the holds that wait for a person: called when the credentials changed.
     pub fn lift_holds(&self) {
-        for memory in self.lock().by_uid.values_mut() {
-            for hold in [&mut memory.look_hold, &mut memory.send_hold] {
-                hold.take_if(|hold| hold.lifted_by_change_from.is_some());
-            }
-        }
+        self.lock().by_uid.values_mut().for_each(Memory::lift_holds);
     }
 }
 

@@ -246,7 +246,7 @@ impl Reconcile<'_> {
             return Next::Return(Some(RETRY_PERIOD));
         }
         // A process that was stopped for a while goes on here: what it read then is no authority any more (S1).
-        if self.context.clock.now().monotonic.saturating_sub(self.read_at) > act::READ_LIMIT {
+        if !read_holds(self.read_at, self.context.clock.now().monotonic) {
             return Next::Decide;
         }
         let outcome = act::destroy(self.context, &self.resource, &session, turn, request).await;
@@ -296,6 +296,11 @@ impl Reconcile<'_> {
         report::event(self.context, &self.resource, reason, &note, warning).await;
         Ok(Next::Return(None))
     }
+}
+
+/// A read that was asked for at `read_at` is still authority for a request that is sent now.
+pub fn read_holds(read_at: Duration, now: Duration) -> bool {
+    now.saturating_sub(read_at) <= act::READ_LIMIT
 }
 
 /// The proxy that an object names, for logs.

@@ -4,6 +4,10 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
+use serde_json::{Value, json};
+
+use crate::controller::finalizer::test;
+use crate::controller::observation::Resource;
 use crate::controller::reasons::{Reason, condition};
 use crate::crd::GaapProxyStatus;
 
@@ -72,6 +76,16 @@ impl Plan {
         new.observed_generation = self.fields.observed_generation.or(Some(generation)).max(stored.observed_generation);
         (!says_the_same(&new, stored)).then_some(new)
     }
+}
+
+/// A JSON patch that stores a status. Only on the version of the resource it was decided on: the whole status is
+/// replaced, so one made from an old version would take back what a newer one says (account, createTime, attempt).
+pub fn patch(resource: &Resource, status: &GaapProxyStatus) -> Value {
+    json!([
+        test("/metadata/uid", &resource.uid),
+        test("/metadata/resourceVersion", &resource.resource_version),
+        { "op": "add", "path": "/status", "value": status },
+    ])
 }
 
 const OURS: [&str; 4] = [condition::READY, condition::RECONCILING, condition::STALLED, condition::DELETING];

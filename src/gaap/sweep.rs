@@ -37,6 +37,26 @@ pub enum Look {
     Failed(CallError),
 }
 
+impl Look {
+    /// What the result of one DescribeProxies for `asked` says of one of these ids. "Not found" is an answer about an id
+    /// only when it was asked for alone.
+    pub fn of(result: &Result<DescribeAnswer, CallError>, asked: &[ProxyId], id: &ProxyId) -> Self {
+        match result {
+            Ok(answer) => match answer.look(asked, id) {
+                Ok(Some(proxy)) => Look::Present(Box::new(proxy.clone())),
+                Ok(None) => Look::Absent,
+                Err(detail) => Look::Failed(CallError {
+                    action: Action::DescribeProxies,
+                    kind: ErrorKind::Unreadable { detail },
+                    request_id: Some(answer.request_id.clone()),
+                }),
+            },
+            Err(error) if error.class() == Class::Gone && matches!(asked, [only] if only == id) => Look::Absent,
+            Err(error) => Look::Failed(error.clone()),
+        }
+    }
+}
+
 type Found = (Look, Option<Account>);
 
 struct Question {
@@ -190,36 +210,20 @@ impl Sweeper {
 
     fn finish(&mut self, batch: Batch, session: &Session, result: Result<DescribeAnswer, CallError>) {
         let account = Some(session.account());
-        match result {
-            Ok(answer) => {
-                let asked = ids(&batch);
-                answer_all(batch, account, |id| look(&answer, &asked, id));
+        let asked = ids(&batch);
+        if result.as_ref().is_err_and(|error| error.class() == Class::Gone) {
+            if asked.len() > 1 {
+                return self.waiting.split(batch);
             }
-            Err(error) if error.class() == Class::Gone && batch.len() > 1 => self.waiting.split(batch),
-            Err(error) if error.class() == Class::Gone => {
-                let now = self.clock.now().monotonic;
-                batch.iter().for_each(|row| self.waiting.not_found(row, now));
-                answer_all(batch, account, |_| Look::Absent);
-            }
-            Err(error) => answer_all(batch, account, |_| Look::Failed(error.clone())),
+            let now = self.clock.now().monotonic;
+            batch.iter().for_each(|row| self.waiting.not_found(row, now));
         }
+        answer_all(batch, account, |id| Look::of(&result, &asked, id));
     }
 }
 
 fn ids(batch: &Batch) -> Vec<ProxyId> {
     batch.iter().map(|row| row.id.clone()).collect()
-}
-
-fn look(answer: &DescribeAnswer, asked: &[ProxyId], id: &ProxyId) -> Look {
-    match answer.look(asked, id) {
-        Ok(Some(proxy)) => Look::Present(Box::new(proxy.clone())),
-        Ok(None) => Look::Absent,
-        Err(detail) => Look::Failed(CallError {
-            action: Action::DescribeProxies,
-            kind: ErrorKind::Unreadable { detail },
-            request_id: Some(answer.request_id.clone()),
-        }),
-    }
 }
 
 fn answer_all(batch: Batch, account: Option<&Account>, look: impl Fn(&ProxyId) -> Look) {

@@ -151,7 +151,8 @@ pub(super) fn edited_unseen(observation: &Observation) -> bool {
     let status = &resource.status;
     let told = status.reason_of(condition::DELETING).is_some();
     let expected = status.observed_generation.unwrap_or(1) + i64::from(!told);
-    memory.met_deleting && memory.send.is_none() && status.destroy.is_none() && resource.generation > expected
+    // A record of an earlier attempt tells nothing of the present one.
+    memory.met_deleting && resource.generation > expected && last_send(observation).is_none()
 }
 
 /// A createTime further ahead than this is no time at all.

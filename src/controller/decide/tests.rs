@@ -749,6 +749,42 @@ fn a_spec_that_was_changed_while_nobody_watched_waits_for_what_may_have_been_sen
 }
 
 #[test]
+fn after_a_restart_a_refusal_says_nothing_about_what_an_earlier_process_may_have_sent() {
+    let mut observation = running(0.0);
+    observation.fresh = true;
+    observation.memory = Memory { met_deleting: true, since: mono(0.0), ..observation.memory };
+    observation.memory.record_send(sent(1.0, Outcome::NotTaken(failure(Class::User))));
+    observation.memory.record_look(present(1.5, ProxyStatus::Running));
+    let decision = decide(&observation, at(2.0));
+    assert_eq!(step_reason(&decision), Reason::Destroying);
+    assert_eq!(decision.status.unwrap().fields.destroy.unwrap().attempt, 0, "not raised while in doubt");
+    observation.resource.force = true;
+    assert_eq!(step_reason(&decide(&observation, at(2.0))), Reason::Destroying);
+    observation.memory.record_look(present(60.0, ProxyStatus::Running));
+    assert_eq!(decide(&observation, at(60.0)).step, Step::Store);
+}
+
+#[test]
+fn a_record_of_an_earlier_attempt_does_not_tell_what_was_sent_before_a_change_that_nobody_saw() {
+    let mut observation = running(0.0);
+    observation.fresh = true;
+    observation.memory = Memory { met_deleting: true, since: mono(-0.5), ..observation.memory };
+    observation.resource.status.observed_generation = Some(2);
+    observation.resource.status.destroy = Some(DestroyStatus {
+        client_token: Some(sent(0.0, accepted()).client_token),
+        attempt: 1,
+        force: Some(false),
+        last_code: Some("OperationFailedInstanceSet".into()),
+        ..Default::default()
+    });
+    observation.resource.force = true;
+    observation.resource.generation = 4;
+    assert_eq!(step_reason(&decide(&observation, at(0.0))), Reason::Destroying);
+    observation.memory.record_look(present(60.0, ProxyStatus::Running));
+    assert!(matches!(decide(&observation, at(60.0)).step, Step::Destroy(_)));
+}
+
+#[test]
 fn what_is_stored_while_a_change_that_nobody_saw_settles_does_not_end_the_wait() {
     let mut observation = running(0.0);
     observation.fresh = true;
