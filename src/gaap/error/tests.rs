@@ -101,6 +101,10 @@ fn each_failure_without_an_answer_has_its_meaning() {
     // Whoever redirects a look has not acted on it.
     let redirected = kinds().into_iter().find(|kind| matches!(kind, ErrorKind::Redirect { .. })).unwrap();
     assert_eq!(CallError::local(Action::DescribeProxies, redirected).class(), Class::Backoff);
+    let late = CallError::local(Action::DestroyProxies, ErrorKind::ClockCorrected { message: "late".into() });
+    assert_eq!(late.code(), Some("AuthFailure.SignatureExpire"));
+    let missing = CallError::local(Action::DestroyProxies, ErrorKind::CredentialsMissing { detail: "none".into() });
+    assert_eq!(missing.refusal(), Refusal::CredentialsInvalid);
     let forbidden = ErrorKind::Http { status: 403, code: Some("AuthFailure".into()), message: None };
     let forbidden = CallError::local(Action::DestroyProxies, forbidden);
     assert!(!forbidden.is_transport() && !forbidden.is_definite_refusal(), "a gateway does not speak for the API");
