@@ -144,6 +144,7 @@ fn says_the_same(new: &GaapProxyStatus, stored: &GaapProxyStatus) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::testing::observation;
 
     const THEN: Timestamp = Timestamp::UNIX_EPOCH;
     const NOW: Timestamp = Timestamp::MAX;
@@ -203,6 +204,18 @@ mod tests {
         let written = deleting(false).against(&stored, 2, NOW).unwrap();
         assert_eq!(written.conditions.iter().filter(|entry| **entry == foreign).count(), 1);
         assert_eq!(written.conditions.len(), 4);
+    }
+
+    #[test]
+    fn a_status_is_stored_only_on_the_version_of_the_object_it_was_decided_on() {
+        let resource = observation().resource;
+        let status = plan("It runs.").against(&GaapProxyStatus::default(), 1, NOW).unwrap();
+        let expected = json!([
+            { "op": "test", "path": "/metadata/uid", "value": resource.uid },
+            { "op": "test", "path": "/metadata/resourceVersion", "value": resource.resource_version },
+            { "op": "add", "path": "/status", "value": status },
+        ]);
+        assert_eq!(patch(&resource, &status), expected);
     }
 
     #[test]

@@ -99,6 +99,12 @@ mod tests {
     }
 
     #[test]
+    fn the_ids_are_those_of_the_members_in_order() {
+        let request = DestroyRequest::new(false, vec![member("link-2222", UID, 0), member("link-1111", UID, 0)]);
+        assert_eq!(request.ids().map(ProxyId::as_str).collect::<Vec<_>>(), ["link-1111", "link-2222"]);
+    }
+
+    #[test]
     fn each_part_of_a_request_changes_the_token() {
         let requests = [
             DestroyRequest::new(false, vec![member("link-11112222", UID, 0)]),

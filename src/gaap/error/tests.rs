@@ -142,3 +142,41 @@ fn an_error_reads_as_one_sentence_with_code_message_and_request_id() {
         assert!(text.contains("DescribeProxies") && !text.ends_with('.') && !text.contains('\n'), "{text}");
     }
 }
+
+#[test]
+fn a_gateway_that_limits_requests_throttles_as_the_api_does() {
+    let http = |status| CallError::local(Action::DestroyProxies, ErrorKind::Http { status, code: None, message: None });
+    assert!(http(429).is_throttling());
+    assert!(!http(503).is_throttling());
+    assert!(kinds().into_iter().all(|kind| !CallError::local(Action::DestroyProxies, kind).is_throttling()));
+}
+
+#[test]
+fn credentials_are_refused_by_the_api_alone() {
+    assert!(destroy("AuthFailure.SignatureFailure").is_credentials_refused());
+    assert!(!destroy("UnauthorizedOperation").is_credentials_refused(), "another right is missing, not the key");
+    assert!(kinds().into_iter().all(|kind| !CallError::local(Action::DestroyProxies, kind).is_credentials_refused()));
+}
+
+#[test]
+fn each_failure_advises_in_sentences_of_its_own() {
+    let advice = |kind| CallError::local(Action::DestroyProxies, kind).advice();
+    for kind in kinds() {
+        assert!(advice(kind.clone()).len() > 20 && advice(kind.clone()).ends_with('.'), "{kind:?}");
+    }
+    for (code, words) in [("Brand.New", "does not know this code"), ("UnauthorizedOperation", "CAM")] {
+        assert!(destroy(code).advice().contains(words), "{code}: {}", destroy(code).advice());
+    }
+    let missing = ErrorKind::CredentialsMissing { detail: "none".into() };
+    let redirect = kinds().into_iter().find(|kind| matches!(kind, ErrorKind::Redirect { .. })).unwrap();
+    for (kind, words) in [
+        (missing, "Give the operator credentials"),
+        (redirect, "no redirect is followed"),
+        (ErrorKind::ClockCorrected { message: "late".into() }, "clock of the node"),
+        (ErrorKind::TooLarge, "does not answer as"),
+        (ErrorKind::Connect { detail: "refused".into() }, "can reach the endpoint"),
+        (ErrorKind::ShuttingDown, "by itself"),
+    ] {
+        assert!(advice(kind.clone()).contains(words), "{kind:?}: {}", advice(kind.clone()));
+    }
+}
