@@ -1,5 +1,8 @@
 //! The protocol as a table of sentences: each test says what would break.
 
+mod live;
+mod record;
+
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
