@@ -26,7 +26,8 @@ fn a_failed_look_is_made_again_when_its_pause_is_over() {
     let mut observation = living();
     observation.memory.record_look(looked(0.0, Seen::Failed(failure(Class::Backoff))));
     observation.memory.look_hold = Some(Hold { until: mono(8.0), lifted_by_change_from: None });
-    assert_eq!(decide(&observation, at(1.0)).again, Some(Duration::from_secs(7)));
+    let meanwhile = decide(&observation, at(1.0));
+    assert_eq!((step_reason(&meanwhile), meanwhile.again), (Reason::CloudUnreachable, Some(Duration::from_secs(7))));
     assert_eq!(decide(&observation, at(8.0)).step, Step::Look);
 }
 
