@@ -72,6 +72,11 @@ mod tests {
     }
 
     #[test]
+    fn looks_are_renewed_by_those_of_the_next_two_seconds_besides_those_inside() {
+        assert_eq!([near(4, 18.0), near(4, 0.1), near(0, 19.0)], [40, 4, 38]);
+    }
+
+    #[test]
     fn few_wait_inside_and_the_others_come_back_in_order() {
         assert_eq!(stay_away(3, 4, 18.0), None);
         let pauses: Vec<_> = (4..8).map(|ahead| stay_away(ahead, 4, 18.0).unwrap()).collect();

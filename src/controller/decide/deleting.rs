@@ -178,21 +178,17 @@ fn present(observation: &Observation, account: &Account, look: &LookRecord, prox
     }
     let due = look.answered + timing.destroy_poll;
     let state = proxy.status.as_str();
+    let mut status = seen_fields(observation, account, proxy);
+    if proxy.status.phase() == Phase::Destroying && coalesces(observation, now) {
+        status.proxy.clone_from(&resource.status.proxy);
+    }
     let waiting = |reason: Reason, message: String| {
         poll(observation, due, now, || {
-            let plan = Plan::deleting(seen_fields(observation, account, proxy), reason, message, false);
-            Decision::wait(plan, Some(until(due, now)))
+            Decision::wait(Plan::deleting(status, reason, message, false), Some(until(due, now)))
         })
     };
     match proxy.status.phase() {
-        Phase::Destroying => poll(observation, due, now, || {
-            let mut status = seen_fields(observation, account, proxy);
-            if coalesces(observation, now) {
-                status.proxy.clone_from(&resource.status.proxy);
-            }
-            let plan = Plan::deleting(status, Reason::Destroying, destroying(observation), false);
-            Decision::wait(plan, Some(until(due, now)))
-        }),
+        Phase::Destroying => waiting(Reason::Destroying, destroying(observation)),
         Phase::Transitional => waiting(
             Reason::WaitingForCloud,
             format!("The cloud shows proxy {} as {state}; it is destroyed when that is over.", proxy.id),
