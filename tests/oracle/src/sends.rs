@@ -24,6 +24,8 @@ pub(crate) struct Send<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Read<'a> {
     pub object: Resource<'a>,
+    /// When the API server was asked.
+    pub received: Moment,
     pub ended: Moment,
     /// Number of the audit entry.
     pub number: usize,
@@ -117,7 +119,12 @@ fn newest_reads<'a>(
                 .filter(|read| process.is_none_or(|process| process.called(read.call)));
             before.next_back()
         })
-        .map(|read| Read { object: read.object, ended: read.call.ended, number: read.call.number })
+        .map(|read| Read {
+            object: read.object,
+            received: read.call.received,
+            ended: read.call.ended,
+            number: read.call.number,
+        })
         .collect();
     reads.sort_by_key(|read| std::cmp::Reverse(read.ended));
     reads

@@ -47,11 +47,13 @@ fn fault(case: &Case<'_>, send: &Send<'_>, request: &Request<'_>) -> Option<Stri
 /// The operator changed the object after the read, so the read was not "just before".
 fn wrote_after(case: &Case<'_>, send: &Send<'_>, request: &Request<'_>, read: &Read<'_>) -> Option<String> {
     let object = case.history.object(send.uid?)?;
-    // What another operator writes is not known to this one, and makes its read no older.
+    // What another operator writes is not known to this one, and makes its read no older; nor does what was on its way
+    // when the read was asked for, and arrives now: its sender gave it up, or was killed.
     let process = case.processes.of_request(request);
     let between = case.history.operator_writes(object).find(|(version, _)| {
         let own = process.is_none_or(|process| process.called(version.call));
-        own && version.object.version() > read.object.version() && version.call.ended <= request.time
+        let later = version.object.version() > read.object.version() && version.call.sent > read.received;
+        own && later && version.call.ended <= request.time
     })?;
     Some(format!(
         "the operator itself changed the resource at {}, after it had read it at {}",

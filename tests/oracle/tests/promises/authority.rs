@@ -73,6 +73,16 @@ twins! {
         story.destroys(EDGE, "OK");
     }
 
+    S1 a_write_that_was_on_its_way_before_the_read_makes_it_no_older(story, bad) {
+        adopted(story).user_deletes(EDGE).looks("CLOSED");
+        let before = story.now();
+        story.seconds(1).operator_reads(EDGE);
+        let sent = if bad { story.now() } else { before };
+        story.operator_mirrors(EDGE, "CLOSED");
+        story.last_call()["userAgent"] = json!(format!("on-its-way-since/{sent}"));
+        story.destroys(EDGE, "OK");
+    }
+
     S1 a_proxy_seen_under_one_account_is_not_destroyed_under_another(story, bad) {
         ready(story).destroys(EDGE, "OK");
         if bad {
