@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use clap::Parser;
 use gaap_operator::check::{self, Finding};
-use gaap_operator::controller::context::{CloudHandle, Context};
+use gaap_operator::controller::context::{CloudHandle, Context, OPEN_LOOKS};
 use gaap_operator::controller::crd_wait::CRD;
 use gaap_operator::controller::lease::{self, Election, LeaseLost};
-use gaap_operator::controller::memory::Memories;
+use gaap_operator::controller::memories::Memories;
 use gaap_operator::controller::metrics::ControllerMetrics;
 use gaap_operator::controller::observation::Timing;
 use gaap_operator::controller::own_pod;
+use gaap_operator::controller::publisher::Publisher;
 use gaap_operator::controller::rights;
 use gaap_operator::controller::run::{CREDENTIALS, DRAIN, FIRST_LIST, run};
 use gaap_operator::process::clock::{Clock, SystemClock};
@@ -20,8 +21,9 @@ use gaap_operator::process::readiness::Readiness;
 use gaap_operator::process::{server, shutdown, telemetry};
 use gaap_operator::settings::{CommandLine, Settings, Task};
 use gaap_operator::{crd, gaap};
-use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::events::Reporter;
 use prometheus_client::registry::Registry;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -57,7 +59,9 @@ fn block_on(task: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| "another TLS provider was installed before ring")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // One thread: the operator waits for others nearly all of its time, and every thread more, of which there would be one
+    // for each core, has free memory of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(task);
     // Tasks that still wait for an answer are dropped: what they wait for is looked at again after a restart.
     runtime.shutdown_background();
@@ -84,8 +88,9 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let context = context(&settings, kube.clone(), cloud, metrics, leadership, clock, shutdown.clone());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoint = %settings.gaap_endpoint, "gaap-operator starts");
     let mut lost_it = false;
+    let namespaces = settings.namespaces();
     let result = tokio::select! {
-        () = run(context.clone(), &settings.watch_namespace, settings.concurrency, readiness.clone()) => Ok(()),
+        () = run(context.clone(), &namespaces, settings.concurrency, readiness.clone()) => Ok(()),
         () = own_pod::tell(&kube, reporter(), &readiness, own_pod::from_environment()) => Ok(()),
         () = drained(&shutdown) => {
             tracing::warn!("reconciles that did not end in time are left; they go on after a restart");
@@ -126,12 +131,14 @@ fn context(
     shutdown: CancellationToken,
 ) -> Arc<Context> {
     Arc::new(Context {
-        recorder: Recorder::new(kube.clone(), reporter()),
+        publisher: Publisher::new(kube.clone(), reporter()),
         kube,
         cloud,
         claims: Default::default(),
         memories: if settings.leader_elect { Memories::of_a_standby() } else { Memories::default() },
         wakes: Default::default(),
+        agenda: Default::default(),
+        open_looks: Arc::new(Semaphore::new(OPEN_LOOKS)),
         queue: Default::default(),
         clock,
         leadership,
@@ -165,7 +172,7 @@ async fn check_needs(settings: Settings) -> Result<(), Failure> {
     let client = kube_client().await.map_err(|error| error.to_string());
     let home = client.as_ref().map(kube::Client::default_namespace).unwrap_or_default();
     let lease = settings.leader_elect.then(|| settings.leader_election_namespace.as_deref().unwrap_or(home));
-    let needed = rights::needed(&settings.watch_namespace, lease);
+    let needed = rights::needed(&settings.namespaces(), lease);
     // Told as they come: a cloud that does not answer takes its time.
     let mut findings = tell(check::cluster(client, &needed).await);
     findings.extend(tell(check::cloud(&cloud).await));

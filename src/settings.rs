@@ -3,6 +3,7 @@
 //! A wrong value ends the program at once with a sentence that names it. Credentials are no flags: they come from files
 //! or from the variables of Tencent's own tools (`gaap::credentials`), and may come later.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -178,6 +179,12 @@ impl Settings {
         Ok(())
     }
 
+    /// The namespaces to watch, each once: of two watches of one namespace the later would take what the other has told for
+    /// old news. Empty: all.
+    pub fn namespaces(&self) -> Vec<String> {
+        self.watch_namespace.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// The STS endpoint: as set, or the one that belongs to the GAAP endpoint.
     pub fn sts_endpoint(&self) -> Url {
         self.sts_endpoint.clone().unwrap_or_else(|| default_sts_endpoint(&self.gaap_endpoint))
@@ -329,7 +336,8 @@ mod tests {
     #[test]
     fn namespaces_can_be_repeated_and_separated_by_commas() {
         let settings = parse(&["--watch-namespace", "a,b", "--watch-namespace", "c"]).unwrap();
-        assert_eq!(settings.watch_namespace, ["a", "b", "c"]);
+        assert_eq!(settings.namespaces(), ["a", "b", "c"]);
+        assert_eq!(parse(&["--watch-namespace", "b,a,b"]).unwrap().namespaces(), ["a", "b"]);
         assert_eq!(parse(&["run", "--watch-namespace", "a"]).unwrap().watch_namespace, ["a"]);
         assert_eq!(parse(&["check", "--watch-namespace", "a"]).unwrap().watch_namespace, ["a"]);
         assert_eq!(parse(&["crd"]).unwrap_err(), "crd");

@@ -138,22 +138,28 @@ fn hold_after(
 /// would hold a worker, and fewer questions would share one call.
 pub fn look(context: &Arc<Context>, resource: &Resource) {
     let asked = context.clock.now().monotonic;
-    context.memories.update(&resource.uid, |memory| memory.asking = Some(asked));
-    let (context, resource) = (context.clone(), resource.clone());
+    context.memories.update(resource, |memory| memory.asking = Some(asked));
+    let context = context.clone();
     let asked_as = session(&context);
     // Somebody waits for a deletion; nobody waits for the mirror of a living proxy.
     let priority = Priority { group: resource.namespace.clone(), urgent: resource.deleted.is_some() };
+    // Not the whole resource: thousands may wait here at once.
+    let (uid, generation, proxy_id) = (resource.uid.clone(), resource.generation, resource.proxy_id.clone());
+    // Only the others take places, for only the others wait for one.
+    let place = resource.deleted.is_none().then(|| context.open_looks.clone().try_acquire_owned());
+    let reference = ObjectRef::<WatchedProxy>::new(&resource.name).within(&resource.namespace);
     tokio::spawn(async move {
-        let (look, account) = context.cloud.sweep.look(resource.proxy_id.clone(), priority).await;
+        let (look, account) = context.cloud.sweep.look(proxy_id, priority).await;
         let seen = Seen::from(look);
         let answered = context.clock.now().monotonic;
-        context.memories.update(&resource.uid, |memory| {
+        context.memories.update_asking(&uid, |memory| {
             memory.record_look(LookRecord { asked, answered, account, seen });
             if let Some(LookRecord { seen: Seen::Failed(failure), .. }) = &memory.look {
-                memory.look_hold = hold_after(&context, failure, memory.look_failures, resource.generation, asked_as);
+                memory.look_hold = hold_after(&context, failure, memory.look_failures, generation, asked_as);
             }
         });
-        context.wakes.wake(ObjectRef::<WatchedProxy>::new(&resource.name).within(&resource.namespace));
+        context.wakes.wake(reference);
+        drop(place);
     });
 }
 
@@ -175,7 +181,7 @@ pub async fn destroy(
         outcome,
     };
     let outcome = outcome_of(context.cloud.client.destroy_proxies(session, turn, request).await, &resource.proxy_id);
-    context.memories.update(&resource.uid, |memory| {
+    context.memories.update(resource, |memory| {
         memory.record_send(record(outcome.clone()));
         memory.send_hold = outcome.failure().and_then(|failure| {
             hold_after(context, failure, memory.send_failures, resource.generation, Some(session.generation()))

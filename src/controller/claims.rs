@@ -1,26 +1,29 @@
 //! Which resources claim which proxy: an index over every object that was delivered, kept beside the cache.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
-use crate::controller::object::WatchedProxy;
+use crate::controller::object::{WatchedProxy, reference};
 use crate::controller::observation::{Claim, Claims};
+use crate::controller::tables::give_back;
 
 /// What is kept of one resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 struct Entry {
-    proxy_id: String,
-    claim: Claim,
-    reference: ObjectRef<WatchedProxy>,
+    proxy_id: Arc<str>,
+    /// `namespace/name`.
+    key: Arc<str>,
+    created: i64,
+    deleting: bool,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    by_uid: HashMap<String, Entry>,
-    by_proxy: HashMap<String, HashSet<String>>,
+    by_uid: HashMap<Arc<str>, Entry>,
+    /// Uids; nearly always one.
+    by_proxy: HashMap<Arc<str>, Vec<Arc<str>>>,
     complete: bool,
 }
 
@@ -37,15 +40,13 @@ impl ClaimsIndex {
 
     /// Takes in an object that was listed, made or changed. Returns the other claimants that a change concerns.
     pub fn put(&self, object: &WatchedProxy) -> Vec<ObjectRef<WatchedProxy>> {
-        let (Some(uid), Some(proxy_id)) = (object.uid(), object.claimed.clone()) else { return Vec::new() };
-        let metadata = kube::Resource::meta(object);
-        let claim = Claim {
-            key: format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any()),
-            uid: uid.clone(),
-            created: metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
-            deleting: metadata.deletion_timestamp.is_some(),
+        let (Some(uid), Some(proxy_id)) = (object.uid.clone(), object.claimed.clone()) else { return Vec::new() };
+        let entry = Entry {
+            proxy_id: proxy_id.clone(),
+            key: object.key.clone(),
+            created: object.created,
+            deleting: object.deleting,
         };
-        let entry = Entry { proxy_id: proxy_id.clone(), claim, reference: ObjectRef::from_obj(object) };
         let mut inner = self.lock();
         if inner.by_uid.get(&uid) == Some(&entry) {
             return Vec::new();
@@ -56,7 +57,11 @@ impl ClaimsIndex {
         {
             concerned.extend(inner.drop_claim(&before.proxy_id, &uid));
         }
-        inner.by_proxy.entry(proxy_id).or_default().insert(uid);
+        // One entry and not the four that a vector begins with.
+        let claimants = inner.by_proxy.entry(proxy_id).or_insert_with(|| Vec::with_capacity(1));
+        if !claimants.contains(&uid) {
+            claimants.push(uid);
+        }
         concerned
     }
 
@@ -64,10 +69,18 @@ impl ClaimsIndex {
     pub fn remove(&self, uid: &str) -> Vec<ObjectRef<WatchedProxy>> {
         let mut inner = self.lock();
         let Some(entry) = inner.by_uid.remove(uid) else { return Vec::new() };
-        inner.drop_claim(&entry.proxy_id, uid)
+        let concerned = inner.drop_claim(&entry.proxy_id, uid);
+        give_back(&mut inner.by_uid);
+        give_back(&mut inner.by_proxy);
+        concerned
     }
 
     /// The first list is complete.
+    pub fn is_complete(&self) -> bool {
+        self.lock().complete
+    }
+
+    /// From now on the first list is complete.
     pub fn set_complete(&self) {
         self.lock().complete = true;
     }
@@ -80,9 +93,14 @@ impl ClaimsIndex {
             .get(proxy_id)
             .into_iter()
             .flatten()
-            .filter(|other| *other != uid)
-            .filter_map(|other| inner.by_uid.get(other))
-            .map(|entry| entry.claim.clone())
+            .filter(|other| other.as_ref() != uid)
+            .filter_map(|other| inner.by_uid.get_key_value(other))
+            .map(|(uid, entry)| Claim {
+                key: entry.key.as_ref().to_owned(),
+                uid: uid.as_ref().to_owned(),
+                created: entry.created,
+                deleting: entry.deleting,
+            })
             .collect();
         Claims { complete: inner.complete, others }
     }
@@ -92,15 +110,15 @@ impl Inner {
     fn others(&self, proxy_id: &str, uid: &str) -> Vec<ObjectRef<WatchedProxy>> {
         let claimants = self.by_proxy.get(proxy_id).into_iter().flatten();
         claimants
-            .filter(|other| *other != uid)
+            .filter(|other| other.as_ref() != uid)
             .filter_map(|other| self.by_uid.get(other))
-            .map(|entry| entry.reference.clone())
+            .map(|entry| reference(&entry.key))
             .collect()
     }
 
     fn drop_claim(&mut self, proxy_id: &str, uid: &str) -> Vec<ObjectRef<WatchedProxy>> {
         if let Some(claimants) = self.by_proxy.get_mut(proxy_id) {
-            claimants.remove(uid);
+            claimants.retain(|claimant| claimant.as_ref() != uid);
             if claimants.is_empty() {
                 self.by_proxy.remove(proxy_id);
             }

@@ -3,18 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::runtime::events::Recorder;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::controller::agenda::Agenda;
 use crate::controller::claims::ClaimsIndex;
-use crate::controller::memory::Memories;
+use crate::controller::memories::Memories;
 use crate::controller::metrics::ControllerMetrics;
 use crate::controller::observation::Timing;
+use crate::controller::publisher::Publisher;
 use crate::controller::send_queue::SendQueue;
 use crate::controller::wake::Wakes;
 use crate::gaap;
 use crate::process::clock::Clock;
 use crate::process::leader::Leadership;
+
+/// Places of [`Context::open_looks`]: what the calls of DescribeProxies ask for that may be under way at once. Each takes
+/// 2.5 kB, which the process keeps afterwards.
+pub const OPEN_LOOKS: usize = 4 * gaap::DESCRIBE_LIMIT;
 
 /// The cloud side of the house.
 #[derive(Clone)]
@@ -40,8 +46,8 @@ impl Context {
 pub struct Context {
     /// The API server.
     pub kube: kube::Client,
-    /// Built once: it folds repeated events into a series only while it lives.
-    pub recorder: Recorder,
+    /// Events about resources.
+    pub publisher: Publisher,
     /// The cloud.
     pub cloud: CloudHandle,
     /// Who claims which proxy.
@@ -50,6 +56,11 @@ pub struct Context {
     pub memories: Memories,
     /// Resources to reconcile soon.
     pub wakes: Wakes,
+    /// When each resource is to be reconciled without any other reason.
+    pub agenda: Agenda,
+    /// A place for each open question to the cloud about a resource that is not being deleted. Nobody waits for one: while none is free, no more resources
+    /// that rest are woken to ask.
+    pub open_looks: Arc<Semaphore>,
     /// The line for DestroyProxies.
     pub queue: SendQueue,
     /// Time.

@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::controller::reasons::Reason;
+use crate::controller::tables::give_back;
 use crate::gaap::ProxyStatus;
 use crate::process::clock::Clock;
 use crate::process::leader::Leadership;
@@ -37,8 +38,15 @@ const LABEL: ControllerLabel = ControllerLabel { controller: CONTROLLER };
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Facts {
     state: &'static str,
-    step: Option<&'static str>,
-    deleted: Option<i64>,
+    /// Boxed, for most resources are not being deleted.
+    deletion: Option<Box<Deletion>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Deletion {
+    step: &'static str,
+    /// deletionTimestamp, seconds since 1970.
+    since: i64,
 }
 
 /// The series of this room.
@@ -49,7 +57,7 @@ pub struct ControllerMetrics {
     workers: Family<ControllerLabel, Gauge>,
     deletion_seconds: Histogram,
     /// By uid. Bounded by the resources there are.
-    facts: Mutex<HashMap<String, Facts>>,
+    facts: Mutex<HashMap<Arc<str>, Facts>>,
     clock: Arc<dyn Clock>,
     leadership: Leadership,
 }
@@ -110,9 +118,9 @@ impl ControllerMetrics {
     }
 
     /// A resource that was listed or made. Only the watch begins and ends what is shown of one.
-    pub fn meet(&self, uid: &str) {
-        let unseen = Facts { state: state_label(None), step: None, deleted: None };
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner).entry(uid.to_owned()).or_insert(unseen);
+    pub fn meet(&self, uid: &Arc<str>) {
+        let unseen = Facts { state: state_label(None), deletion: None };
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner).entry(uid.clone()).or_insert(unseen);
     }
 
     /// Takes in what a reconcile found.
@@ -122,13 +130,16 @@ impl ControllerMetrics {
             all.remove(uid);
         } else if let Some(facts) = all.get_mut(uid) {
             let step = step.unwrap_or(Reason::Requesting).as_str();
-            *facts = Facts { state: state_label(state), step: deleted.map(|_| step), deleted };
+            let deletion = deleted.map(|since| Box::new(Deletion { step, since }));
+            *facts = Facts { state: state_label(state), deletion };
         }
     }
 
     /// A resource is gone.
     pub fn forget(&self, uid: &str) {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        let mut all = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(uid);
+        give_back(&mut all);
     }
 }
 
@@ -195,10 +206,10 @@ impl Collector for Gauges {
         let facts = self.0.facts.lock().unwrap_or_else(PoisonError::into_inner);
         for facts in facts.values().filter(|_| self.0.leadership.acts(now.monotonic)) {
             *states.entry(facts.state).or_default() += 1;
-            if let Some(step) = facts.step {
-                *steps.entry(step).or_default() += 1;
+            if let Some(deletion) = &facts.deletion {
+                *steps.entry(deletion.step).or_default() += 1;
+                oldest = oldest.into_iter().chain([deletion.since]).min();
             }
-            oldest = oldest.into_iter().chain(facts.deleted).min();
         }
         drop(facts);
         let now = i64::try_from(now.unix.as_secs()).unwrap_or_default();

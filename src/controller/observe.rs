@@ -9,13 +9,13 @@ use crate::process::clock::Now;
 
 /// Everything `decide` needs, without asking anybody.
 pub fn observe(context: &Context, resource: &Resource, fresh: bool, now: Now) -> Observation {
-    context.memories.update(&resource.uid, |memory| memory.notice(resource, now.monotonic));
+    context.memories.update(resource, |memory| memory.notice(resource, now.monotonic));
     Observation {
         resource: resource.clone(),
         fresh,
         claims: context.claims.beside(resource.proxy_id.as_str(), &resource.uid),
         cloud: cloud(&context.cloud.identity.current()),
-        memory: context.memories.get(&resource.uid, now.monotonic),
+        memory: context.memories.get(resource, now.monotonic),
         timing: context.timing,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
+use kube::core::ObjectMeta;
 use kube::runtime::controller::Action;
 
 use crate::controller::act::{self, ActError};
@@ -42,17 +43,24 @@ pub async fn reconcile(object: Arc<WatchedProxy>, context: Arc<Context>) -> Resu
     }
     let running = context.metrics.reconcile_begins();
     let mut account = Account::default();
-    let result = match read(&object) {
+    let resource = read(&object);
+    let malformed = resource.is_err();
+    let result = match resource {
         Ok(resource) => {
-            Reconcile { context: &context, account: &mut account, resource, turn: None, read_at: Duration::ZERO }
-                .run()
-                .await
+            let cached = resource.resource_version.clone();
+            let account = &mut account;
+            let mut reconcile = Reconcile { context: &context, account, resource, turn: None, read_at: Duration::ZERO };
+            let result = reconcile.run().await;
+            if reconcile.resource.resource_version == cached {
+                context.memories.rest(&reconcile.resource);
+            }
+            result
         }
-        Err(reason) => report::malformed(&context, &object, &reason).await,
+        Err((metadata, reason)) => report::malformed(&context, &metadata, &reason).await,
     };
     // Whoever cannot be brought to send must not keep the others from it.
-    if let (true, Some(uid)) = (result.is_err() || object.guarded.is_err(), object.uid()) {
-        context.queue.leave(&uid);
+    if let (true, Some(uid)) = (result.is_err() || malformed, &object.uid) {
+        context.queue.leave(uid);
     }
     let took = context.clock.now().monotonic.saturating_sub(started.monotonic);
     report::finish(&context, &object, &account, result.as_ref().err(), took);
@@ -61,13 +69,14 @@ pub async fn reconcile(object: Arc<WatchedProxy>, context: Arc<Context>) -> Resu
         Ok(again) => again.unwrap_or_else(|| jittered(context.timing.resync, fastrand::f64())),
         Err(_) => jittered(KUBE_PAUSE, fastrand::f64()),
     };
-    Ok(Action::requeue(again))
+    let short = context.agenda.set(&object.key, context.clock.now().monotonic, again);
+    Ok(short.map_or_else(Action::await_change, Action::requeue))
 }
 
-fn read(object: &WatchedProxy) -> Result<Resource, String> {
-    match &object.guarded {
-        Ok(object) => Resource::read(object),
-        Err(invalid) => Err(invalid.error.clone()),
+fn read(object: &WatchedProxy) -> Result<Resource, (Box<ObjectMeta>, String)> {
+    match object.read() {
+        Ok(object) => Resource::read(&object).map_err(|reason| (Box::new(object.metadata), reason)),
+        Err(invalid) => Err((Box::new(invalid.metadata), invalid.error)),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource as _;
-use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
+use kube::core::ObjectMeta;
 use kube::runtime::events::{Event, EventType, Recorder};
 use serde_json::{Value, json};
 
@@ -82,8 +83,8 @@ pub fn headline(status: &GaapProxyStatus) -> Option<String> {
 /// One line per reconcile, and the gauges. Quiet reconciles (nothing sent, nothing stored) are logged at debug:
 /// with 10 000 resources they would bury the others.
 pub fn finish(context: &Context, object: &WatchedProxy, account: &Account, error: Option<&ActError>, took: Duration) {
-    if let Some(uid) = object.uid() {
-        show(context, &uid, account);
+    if let Some(uid) = &object.uid {
+        show(context, uid, account);
     }
     let resource = key_of(object);
     let proxy = proxy_of(object);
@@ -102,25 +103,23 @@ pub fn finish(context: &Context, object: &WatchedProxy, account: &Account, error
 
 /// Publishes an event, best effort: a namespace that is being deleted refuses events, which is no error.
 pub async fn event(context: &Context, resource: &Resource, reason: &str, note: &str, warning: bool) {
-    let reference = k8s_openapi::api::core::v1::ObjectReference {
+    let reference = reference(&resource.namespace, &resource.name, &resource.uid);
+    publish(&context.publisher.recorder(), &reference, reason, note, warning).await;
+}
+
+fn reference(namespace: &str, name: &str, uid: &str) -> ObjectReference {
+    ObjectReference {
         api_version: Some(GaapProxy::api_version(&()).into_owned()),
         kind: Some(GaapProxy::kind(&()).into_owned()),
-        namespace: Some(resource.namespace.clone()),
-        name: Some(resource.name.clone()),
-        uid: Some(resource.uid.clone()),
+        namespace: Some(namespace.to_owned()),
+        name: Some(name.to_owned()),
+        uid: Some(uid.to_owned()),
         ..Default::default()
-    };
-    publish(&context.recorder, &reference, reason, note, warning).await;
+    }
 }
 
 /// As [`event`], about any object.
-pub async fn publish(
-    recorder: &Recorder,
-    reference: &k8s_openapi::api::core::v1::ObjectReference,
-    reason: &str,
-    note: &str,
-    warning: bool,
-) {
+pub async fn publish(recorder: &Recorder, reference: &ObjectReference, reason: &str, note: &str, warning: bool) {
     let event = Event {
         type_: if warning { EventType::Warning } else { EventType::Normal },
         reason: reason.to_owned(),
@@ -140,8 +139,7 @@ pub async fn publish(
 ///
 /// # Errors
 /// When the API server refuses the conditions.
-pub async fn malformed(context: &Context, object: &WatchedProxy, reason: &str) -> Result<Option<Duration>, ActError> {
-    let metadata = object.meta();
+pub async fn malformed(context: &Context, metadata: &ObjectMeta, reason: &str) -> Result<Option<Duration>, ActError> {
     let (Some(namespace), Some(name), Some(uid)) = (&metadata.namespace, &metadata.name, &metadata.uid) else {
         return Ok(None);
     };
@@ -184,6 +182,7 @@ pub async fn malformed(context: &Context, object: &WatchedProxy, reason: &str) -
     let conditions = [entry(condition::READY, "False"), entry(condition::STALLED, "True")];
     let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "status": { "conditions": conditions } }));
     kube_call("telling that an object is malformed", api.patch_status(name, &PatchParams::default(), &patch)).await?;
-    publish(&context.recorder, &object.object_ref(&()), Reason::Malformed.as_str(), &message, true).await;
+    let reference = reference(namespace, name, uid);
+    publish(&context.publisher.recorder(), &reference, Reason::Malformed.as_str(), &message, true).await;
     Ok(None)
 }

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::stream::SelectAll;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use kube::api::Api;
 use kube::runtime::watcher::Event;
 use kube::runtime::{Controller, WatchStreamExt, controller, reflector, watcher};
-use kube::{Resource as _, ResourceExt};
 
+use crate::controller::agenda::PORTION;
 use crate::controller::backoff;
 use crate::controller::context::Context;
 use crate::controller::crd_wait::{CRD, wait_for_crd};
@@ -18,7 +18,7 @@ use crate::controller::kube_call::is_unserved;
 use crate::controller::object::WatchedProxy;
 use crate::controller::reconcile::reconcile;
 use crate::controller::scopes::Join;
-use crate::gaap::SessionState;
+use crate::gaap::{self, SessionState};
 use crate::process::readiness::Readiness;
 
 /// Name of the readiness condition.
@@ -30,6 +30,10 @@ pub const CREDENTIALS: &str = "credentials";
 /// 60 s (L5).
 const WATCH_SECONDS: u32 = 55;
 
+/// Objects a page of a list. kube's 500 need 2 MB while a page is read, and a heap does not become smaller again; with fewer,
+/// more requests of one list can fail, and a list begins anew when one does.
+const PAGE_SIZE: u32 = 250;
+
 /// Runs until the shutdown token of the context is cancelled and running reconciles have ended.
 pub async fn run(context: Arc<Context>, namespaces: &[String], concurrency: u16, readiness: Readiness) {
     tokio::select! {
@@ -39,11 +43,17 @@ pub async fn run(context: Arc<Context>, namespaces: &[String], concurrency: u16,
     let (reader, writer) = reflector::store();
     let events = reflector::reflector(writer, joined(&context, namespaces, &readiness).map(Ok));
     let settings = controller::Config::default().concurrency(concurrency);
-    Controller::for_stream(events.applied_objects(), reader)
+    // The first list triggers nothing: at its end all are woken, in portions.
+    let changed = events.try_filter_map(|event| async move {
+        Ok(match event {
+            Event::Apply(object) => Some(object),
+            _ => None,
+        })
+    });
+    let controller = Controller::for_stream(changed, reader)
         .with_config(settings)
         .reconcile_on(context.wakes.stream())
-        .reconcile_all_on(sessions(&context, readiness))
-        .reconcile_all_on(begun(&context))
+        .reconcile_on(context.agenda.stream(context.clock.clone(), room(&context)))
         .graceful_shutdown_on(context.shutdown.clone().cancelled_owned())
         .run(reconcile, |_, error: &Infallible, _| match *error {}, context.clone())
         .for_each(|result| async {
@@ -52,8 +62,25 @@ pub async fn run(context: Arc<Context>, namespaces: &[String], concurrency: u16,
                 Ok(_) | Err(controller::Error::ObjectNotFound(_)) => {}
                 Err(error) => tracing::warn!(%error, "the controller's queue failed"),
             }
-        })
-        .await;
+        });
+    let waking = async {
+        tokio::join!(begun(&context), sessions(&context, &readiness));
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = controller => {}
+        () = waking => {}
+    }
+}
+
+/// How many resources may be handed over at once when all are due: as many as the cloud can be asked for meanwhile, and
+/// fewer while it is slow to answer.
+fn room(context: &Arc<Context>) -> impl Fn() -> usize + Send + use<> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a setting of at most a few hundred")]
+    let calls = (context.requests_per_second * PORTION.as_secs_f64()).ceil() as usize;
+    let (most, context) = (calls.max(1) * gaap::DESCRIBE_LIMIT, context.clone());
+    // None before the first list is complete: kube would put all that is handed over aside until then.
+    move || if context.claims.is_complete() { most.min(context.open_looks.available_permits()) } else { 0 }
 }
 
 /// The events of all watches as one stream, after the index of claims has taken them in.
@@ -70,8 +97,9 @@ fn joined(
     let join = Arc::new(Mutex::new(Join::new(apis.len())));
     let mut watches = SelectAll::new();
     for (scope, api) in apis.into_iter().enumerate() {
-        let config = watcher::Config::default().timeout(WATCH_SECONDS);
-        watches.push(watcher(api, config).backoff(backoff::of_watch()).map(move |event| (scope, event)).boxed());
+        let config = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE_SIZE);
+        let watch = watcher(api, config).modify(WatchedProxy::forget_version).backoff(backoff::of_watch());
+        watches.push(watch.map(move |event| (scope, event)).boxed());
     }
     readiness.set_waiting(FIRST_LIST, "the first list of gaapproxies is under way");
     let (context, readiness) = (context.clone(), readiness.clone());
@@ -118,22 +146,24 @@ fn watch_failed(error: &watcher::Error, listed: bool, readiness: &Readiness) {
 fn index(context: &Context, event: &Event<WatchedProxy>) {
     let concerned = match event {
         Event::Apply(object) | Event::InitApply(object) => {
-            if let Some(uid) = object.uid() {
-                let deleting = object.meta().deletion_timestamp.is_some();
-                context.memories.meet(&uid, context.clock.now().monotonic, deleting);
-                context.metrics.meet(&uid);
+            if let Some(uid) = &object.uid {
+                context.memories.meet(uid, context.clock.now().monotonic, object.deleting);
+                context.metrics.meet(uid);
             }
+            context.agenda.meet(&object.key, object.deleting || !object.held);
             context.claims.put(object)
         }
         Event::Delete(object) => {
-            let uid = object.uid().unwrap_or_default();
-            context.memories.forget(&uid);
-            context.metrics.forget(&uid);
-            context.queue.leave(&uid);
-            context.claims.remove(&uid)
+            let uid = object.uid.as_deref().unwrap_or_default();
+            context.memories.forget(uid);
+            context.metrics.forget(uid);
+            context.queue.leave(uid);
+            context.agenda.forget(&object.key);
+            context.claims.remove(uid)
         }
         Event::InitDone => {
             context.claims.set_complete();
+            context.agenda.wake_all();
             Vec::new()
         }
         Event::Init => Vec::new(),
@@ -144,26 +174,22 @@ fn index(context: &Context, event: &Event<WatchedProxy>) {
 }
 
 /// Wakes every resource when this process begins to lead: nothing was done for any of them while it stood by.
-fn begun(context: &Arc<Context>) -> impl Stream<Item = ()> + Send + use<> {
-    let mut leadership = context.leadership.clone();
-    futures::stream::once(async move { leadership.begins().await })
+async fn begun(context: &Context) {
+    context.leadership.clone().begins().await;
+    context.agenda.wake_all();
 }
 
 /// Wakes every resource when the account or its credentials change, and keeps the readiness true.
-fn sessions(context: &Arc<Context>, readiness: Readiness) -> impl Stream<Item = ()> + Send + use<> {
-    let context = context.clone();
-    let states = context.cloud.identity.subscribe();
-    futures::stream::unfold((states, true), move |(mut states, first)| {
-        let (context, readiness) = (context.clone(), readiness.clone());
-        async move {
-            if !first {
-                states.changed().await.ok()?;
-            }
-            tell(&readiness, &states.borrow_and_update());
-            context.memories.lift_holds();
-            Some(((), (states, false)))
+async fn sessions(context: &Context, readiness: &Readiness) {
+    let mut states = context.cloud.identity.subscribe();
+    loop {
+        tell(readiness, &states.borrow_and_update());
+        context.memories.lift_holds();
+        context.agenda.wake_all();
+        if states.changed().await.is_err() {
+            return;
         }
-    })
+    }
 }
 
 fn tell(readiness: &Readiness, state: &SessionState) {

@@ -5,11 +5,12 @@
 //! it a relist becomes single changes and deletions.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use kube::ResourceExt;
 use kube::runtime::watcher::Event;
 
 use crate::controller::object::WatchedProxy;
+use crate::controller::tables::give_back;
 
 /// Which watch an event came from.
 pub type Scope = usize;
@@ -18,15 +19,12 @@ pub type Scope = usize;
 struct ScopeState {
     listed: bool,
     /// Uid of each object of this scope: what a relist no longer names is gone.
-    known: HashMap<Name, String>,
+    known: HashMap<Name, Arc<str>>,
     relist: Option<HashSet<Name>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Name {
-    namespace: Option<String>,
-    name: String,
-}
+/// `namespace/name`.
+type Name = Arc<str>;
 
 /// Joins the events of several watches. Bounded by the objects there are.
 #[derive(Debug)]
@@ -35,7 +33,7 @@ pub struct Join {
     begun: bool,
     complete: bool,
     /// What went before the common list was complete: the store cannot take a deletion before.
-    gone: HashMap<Name, String>,
+    gone: HashMap<Name, Arc<str>>,
 }
 
 impl Join {
@@ -62,12 +60,15 @@ impl Join {
             Event::InitApply(object) | Event::Apply(object) => self.apply(scope, object),
             Event::InitDone => self.listed(scope),
             Event::Delete(object) => {
-                let (Some(state), Some(uid)) = (self.scopes.get_mut(scope), object.uid()) else { return Vec::new() };
-                let name = name_of(&object);
+                let (Some(state), Some(uid)) = (self.scopes.get_mut(scope), object.uid.clone()) else {
+                    return Vec::new();
+                };
+                let name = object.key.clone();
                 if state.known.get(&name) != Some(&uid) {
                     return Vec::new();
                 }
                 state.known.remove(&name);
+                give_back(&mut state.known);
                 self.delete(name, uid)
             }
         }
@@ -76,17 +77,16 @@ impl Join {
     /// An object that is there. The store knows objects by name alone: one that has taken the name of another must
     /// come after the deletion of the other, or it would go with it.
     fn apply(&mut self, scope: Scope, object: WatchedProxy) -> Vec<Event<WatchedProxy>> {
-        let (Some(state), Some(uid)) = (self.scopes.get_mut(scope), object.uid()) else { return Vec::new() };
-        let name = name_of(&object);
+        let (Some(state), Some(uid)) = (self.scopes.get_mut(scope), object.uid.clone()) else { return Vec::new() };
+        let name = object.key.clone();
         if let Some(seen) = &mut state.relist {
             seen.insert(name.clone());
         }
-        let before = state.known.insert(name.clone(), uid.clone()).filter(|before| *before != uid);
-        self.gone.remove(&name);
-        let mut events = match before {
-            Some(before) if self.complete => self.delete(name, before),
-            _ => Vec::new(),
-        };
+        let known = state.known.insert(name.clone(), uid.clone());
+        let before = self.gone.remove(&name).or(known).filter(|before| *before != uid);
+        // Before the common list is complete too: the store takes this deletion, for the object after it fills its place.
+        let gone = before.map(|before| Event::Delete(WatchedProxy::gone(name, before)));
+        let mut events: Vec<_> = gone.into_iter().collect();
         events.push(if self.complete { Event::Apply(object) } else { Event::InitApply(object) });
         events
     }
@@ -95,44 +95,34 @@ impl Join {
         let Some(state) = self.scopes.get_mut(scope) else { return Vec::new() };
         state.listed = true;
         let seen = state.relist.take().unwrap_or_default();
-        let vanished: Vec<(Name, String)> = state.known.extract_if(|name, _| !seen.contains(name)).collect();
+        let vanished: Vec<(Name, Arc<str>)> = state.known.extract_if(|name, _| !seen.contains(name)).collect();
         let mut events: Vec<_> = vanished.into_iter().flat_map(|(name, uid)| self.delete(name, uid)).collect();
         if !self.complete && self.scopes.iter().all(|scope| scope.listed) {
             self.complete = true;
             events.push(Event::InitDone);
             let gone = std::mem::take(&mut self.gone);
-            events.extend(gone.into_iter().map(|(name, uid)| Event::Delete(gone_object(name, uid))));
+            events.extend(gone.into_iter().map(|(name, uid)| Event::Delete(WatchedProxy::gone(name, uid))));
         }
         events
     }
 
-    fn delete(&mut self, name: Name, uid: String) -> Vec<Event<WatchedProxy>> {
+    fn delete(&mut self, name: Name, uid: Arc<str>) -> Vec<Event<WatchedProxy>> {
         if self.complete {
-            return vec![Event::Delete(gone_object(name, uid))];
+            return vec![Event::Delete(WatchedProxy::gone(name, uid))];
         }
         self.gone.insert(name, uid);
         Vec::new()
     }
 }
 
-fn name_of(object: &WatchedProxy) -> Name {
-    Name { namespace: object.namespace(), name: object.name_any() }
-}
-
-/// What is left of an object whose deletion was missed: its name and uid, which is all that its removal needs.
-fn gone_object(key: Name, uid: String) -> WatchedProxy {
-    let mut object = crate::crd::GaapProxy::new(&key.name, crate::crd::GaapProxySpec::default());
-    object.metadata.namespace = key.namespace;
-    object.metadata.uid = Some(uid);
-    WatchedProxy { guarded: Ok(object), claimed: None }
-}
-
 #[cfg(test)]
 mod tests {
+    use kube::ResourceExt;
+
     use super::*;
 
     fn object(name: &str) -> WatchedProxy {
-        gone_object(Name { namespace: Some("a".into()), name: name.into() }, format!("uid-{name}"))
+        WatchedProxy::gone(format!("a/{name}").into(), format!("uid-{name}").into())
     }
 
     fn words(events: &[Event<WatchedProxy>]) -> Vec<String> {
@@ -174,7 +164,7 @@ mod tests {
     }
 
     fn named(name: &str, uid: &str) -> WatchedProxy {
-        gone_object(Name { namespace: Some("a".into()), name: name.into() }, uid.into())
+        WatchedProxy::gone(format!("a/{name}").into(), uid.into())
     }
 
     #[test]
@@ -192,7 +182,38 @@ mod tests {
         feed(Event::Init);
         feed(Event::InitApply(named("x", "new")));
         feed(Event::InitDone);
-        assert_eq!(reader.state().iter().map(|object| object.uid().unwrap()).collect::<Vec<_>>(), ["new"]);
+        assert_eq!(reader.state().iter().map(|object| object.uid.clone().unwrap()).collect::<Vec<_>>(), ["new".into()]);
+    }
+
+    #[test]
+    fn what_was_made_again_before_the_common_list_is_complete_ends_the_one_before_it() {
+        for deleted in [true, false] {
+            let (reader, mut writer) = kube::runtime::reflector::store::<WatchedProxy>();
+            let mut join = Join::new(2);
+            let mut told = Vec::new();
+            let mut feed = |scope, event| {
+                for event in join.take(scope, event) {
+                    writer.apply_watcher_event(&event);
+                    told.push(event);
+                }
+            };
+            feed(0, Event::Init);
+            feed(0, Event::InitApply(named("x", "old")));
+            if deleted {
+                feed(0, Event::Delete(named("x", "old")));
+            }
+            feed(0, Event::Init);
+            feed(0, Event::InitApply(named("x", "new")));
+            feed(0, Event::InitDone);
+            feed(1, Event::Init);
+            feed(1, Event::InitDone);
+            assert_eq!(words(&told), ["init", "list x", "delete x", "list x", "done"], "{deleted}");
+            assert!(matches!(&told[2], Event::Delete(object) if object.uid.as_deref() == Some("old")));
+            assert_eq!(
+                reader.state().iter().map(|object| object.uid.clone().unwrap()).collect::<Vec<_>>(),
+                ["new".into()]
+            );
+        }
     }
 
     #[test]

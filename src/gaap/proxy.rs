@@ -186,7 +186,7 @@ impl fmt::Display for ProxyStatus {
 
 /// A proxy as DescribeProxies tells it (ProxyInfo). Everything but the id may be missing: on the international site
 /// the documentation allows null nearly everywhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Proxy {
     /// ProxyId.
     pub id: ProxyId,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use control_plane::Stop;
 use futures::StreamExt;
 use gaap_operator::crd::{FINALIZER, GaapProxy};
-use gaap_simulator::ProxySpec;
+use gaap_simulator::{Fault, Kind, ProxySpec};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
@@ -188,5 +188,30 @@ async fn many_resources_at_rest_cost_no_write_and_few_calls() {
     assert!((calls as f64) < 3.0 * expected + 10.0, "no calls but the configured ones: {calls} in {REST:?}");
     let writes = writes(&cluster, since).await;
     assert!(writes.is_empty(), "nothing was to be written: {:?}", writes.first());
+    world.finish().await;
+}
+
+/// A resource that was made while no operator ran, and is deleted before it has the finalizer, vanishes, and its proxy is
+/// paid for unnoticed. So it waits neither for the cloud nor for the many that rest.
+#[tokio::test]
+async fn who_has_no_finalizer_yet_waits_neither_for_the_cloud_nor_for_those_at_rest() {
+    let world = World::build("unheld").proxies(0).flag("--request-timeout", "20s").operator_stopped().start().await;
+    settled(&world, &names("resting", 2_000)).await;
+    let new = names("new", 10);
+    for name in &new {
+        world.create(name, &proxy_of(name)).await;
+    }
+    let silence = world.fault(Fault::new(Kind::Hang).before().on("DescribeProxies").endless());
+    world.operator().start().await;
+    let has_finalizer = |object: &Value| object["metadata"]["finalizers"] == json!([FINALIZER]);
+    for name in &new {
+        until(&format!("the finalizer of {name}"), Duration::from_secs(5), async || match world.object(name) {
+            Some(object) if has_finalizer(&object) => Ok(()),
+            other => Err(format!("{:?}", other.map(|object| object["metadata"].clone()))),
+        })
+        .await;
+    }
+    assert!(world.cloud().requests(0).iter().filter(|entry| entry.completed).count() < 10, "the cloud is silent");
+    world.cloud().remove_fault(silence);
     world.finish().await;
 }
