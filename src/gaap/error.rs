@@ -194,6 +194,13 @@ impl CallError {
         matches!(self.kind, ErrorKind::Api { .. }) && matches!(self.class(), Class::User | Class::Config | Class::Gone)
     }
 
+    /// A refusal that a single id of several in a request may have brought about: one that the key may not read, or of a
+    /// form that the cloud does not know.
+    pub fn may_concern_one_id(&self) -> bool {
+        let form = self.code().is_some_and(|code| code.starts_with("InvalidParameter"));
+        matches!(self.kind, ErrorKind::Api { .. }) && (form || self.refusal() == Refusal::PermissionDenied)
+    }
+
     /// The API was not reached, or a gateway failed (HTTP 5xx).
     pub fn is_transport(&self) -> bool {
         match &self.kind {

@@ -3,7 +3,7 @@
 //! Urgent questions come first, and groups take turns; within a group the first to come is the first served. A call that
 //! has room left takes others along, up to a hundred ids. Questions for the same id share one row.
 //!
-//! Where a cloud answers a whole call with "not found" because of one id, an id that was not found goes alone: it is asked
+//! Where a cloud answers a whole call with "not found" or a refusal because of one id, such an id goes alone: it is asked
 //! a second time soon, and among others it would make their call fail again. For the same reason a group with such an
 //! id keeps to itself for a while: many absent ids of one group must not cost the others more than a turn.
 //!
@@ -19,11 +19,14 @@ use crate::gaap::api::DESCRIBE_LIMIT;
 use crate::gaap::proxy::ProxyId;
 use crate::process::fair_line::FairLine;
 
-/// How long an id that was not found goes alone, and its group keeps to itself. Longer than the pause between two
+/// How long an id that was not found, or was refused, goes alone, and its group keeps to itself. Longer than the pause between two
 /// looks that prove an absence.
 const ALONE_FOR: Duration = Duration::from_secs(60);
 /// More ids than this are not remembered; forgetting one costs a few calls.
 const MOST_ALONE: usize = 4_096;
+/// Calls that were refused, maybe because of one id, are made again in parts this often in [`ALONE_FOR`]; one such id among
+/// a hundred takes 7. Without a bound, a key that may read no proxy at all would be refused for each alone.
+const REFUSED_SPLITS: u32 = 32;
 /// One of so many calls begins with what is not urgent.
 const PATIENT_SHARE: u32 = 4;
 
@@ -69,10 +72,12 @@ pub(super) struct Gather<A> {
     parts: HashMap<u64, Batch<A>>,
     urgent: Line,
     patient: Line,
-    /// Ids that were not found: when, and of which group.
-    not_found: HashMap<ProxyId, (Duration, String)>,
+    /// Ids that were not found or refused: when, and of which group.
+    alone: HashMap<ProxyId, (Duration, String)>,
     calls: u32,
     splits: u64,
+    /// Refused calls that were split since a moment.
+    refused: (Duration, u32),
 }
 
 impl<A> Default for Gather<A> {
@@ -82,9 +87,10 @@ impl<A> Default for Gather<A> {
             parts: HashMap::new(),
             urgent: FairLine::default(),
             patient: FairLine::default(),
-            not_found: HashMap::new(),
+            alone: HashMap::new(),
             calls: 0,
             splits: 0,
+            refused: (Duration::ZERO, 0),
         }
     }
 }
@@ -130,14 +136,14 @@ impl<A> Gather<A> {
     /// As `next`, but only what no other question can share a call with; the others keep their places.
     pub(super) fn next_alone(&mut self, now: Duration, waits: impl Fn(&A) -> bool) -> Option<Call<A>> {
         loop {
-            let Self { urgent, patient, not_found, calls, parts, .. } = self;
+            let Self { urgent, patient, alone, calls, parts, .. } = self;
             // Nearly always there is no such thing, and nobody has to be looked through.
-            if parts.is_empty() && not_found.is_empty() {
+            if parts.is_empty() && alone.is_empty() {
                 return None;
             }
             let first = pop(urgent, patient, calls, |unit| match unit {
                 Unit::Part(_) => true,
-                Unit::Id(id) => goes_alone(not_found, id, now),
+                Unit::Id(id) => goes_alone(alone, id, now),
             })?;
             if let Some(call) = self.call(first, now, &waits) {
                 return Some(call);
@@ -148,7 +154,7 @@ impl<A> Gather<A> {
     fn call(&mut self, first: Unit, now: Duration, waits: impl Fn(&A) -> bool) -> Option<Call<A>> {
         let (mut batch, shared) = match first {
             Unit::Part(number) => (self.parts.remove(&number).unwrap_or_default(), false),
-            Unit::Id(id) => (self.fresh(&id, now), !goes_alone(&self.not_found, &id, now)),
+            Unit::Id(id) => (self.fresh(&id, now), !goes_alone(&self.alone, &id, now)),
         };
         for row in &mut batch {
             row.askers.retain(&waits);
@@ -161,7 +167,7 @@ impl<A> Gather<A> {
     fn fresh(&mut self, id: &ProxyId, now: Duration) -> Batch<A> {
         let mut batch: Batch<A> = self.rows.remove(id).into_iter().collect();
         let Some(first) = batch.first() else { return batch };
-        if !goes_alone(&self.not_found, id, now) {
+        if !goes_alone(&self.alone, id, now) {
             let room = DESCRIBE_LIMIT.saturating_sub(batch.len());
             for unit in self.companions(&first.priority.group, room, now) {
                 let Unit::Id(id) = &unit else { continue };
@@ -180,7 +186,7 @@ impl<A> Gather<A> {
     fn companions(&self, group: &String, room: usize, now: Duration) -> Vec<Unit> {
         let troubled = self.troubled(now);
         let alone = troubled.contains(&group);
-        let together = |unit: &&Unit| matches!(unit, Unit::Id(id) if !goes_alone(&self.not_found, id, now));
+        let together = |unit: &&Unit| matches!(unit, Unit::Id(id) if !goes_alone(&self.alone, id, now));
         let of_line = |line| {
             let line: &Line = line;
             let others: Vec<&String> =
@@ -195,7 +201,7 @@ impl<A> Gather<A> {
 
     /// The groups that keep to themselves.
     fn troubled(&self, now: Duration) -> Vec<&String> {
-        let recent = self.not_found.values().filter(|(since, _)| now.saturating_sub(*since) < ALONE_FOR);
+        let recent = self.alone.values().filter(|(since, _)| now.saturating_sub(*since) < ALONE_FOR);
         let mut groups: Vec<&String> = recent.map(|(_, group)| group).collect();
         groups.sort_unstable();
         groups.dedup();
@@ -226,13 +232,28 @@ impl<A> Gather<A> {
         }
     }
 
-    /// The id was asked for alone and does not exist.
-    pub(super) fn not_found(&mut self, row: &Row<A>, now: Duration) {
-        if self.not_found.len() >= MOST_ALONE {
-            self.not_found.retain(|_, (since, _)| now.saturating_sub(*since) < ALONE_FOR);
+    /// As `split`, for a call that was refused: maybe because of one id, maybe for each of them. Gives the call back when
+    /// that was tried often enough of late.
+    pub(super) fn split_refused(&mut self, batch: Batch<A>, now: Duration) -> Result<(), Batch<A>> {
+        let (since, splits) = &mut self.refused;
+        if now.saturating_sub(*since) >= ALONE_FOR {
+            (*since, *splits) = (now, 0);
         }
-        if self.not_found.len() < MOST_ALONE {
-            self.not_found.insert(row.id.clone(), (now, row.priority.group.clone()));
+        if *splits >= REFUSED_SPLITS {
+            return Err(batch);
+        }
+        *splits += 1;
+        self.split(batch);
+        Ok(())
+    }
+
+    /// The id was asked for alone, and does not exist or is refused.
+    pub(super) fn set_apart(&mut self, row: &Row<A>, now: Duration) {
+        if self.alone.len() >= MOST_ALONE {
+            self.alone.retain(|_, (since, _)| now.saturating_sub(*since) < ALONE_FOR);
+        }
+        if self.alone.len() < MOST_ALONE {
+            self.alone.insert(row.id.clone(), (now, row.priority.group.clone()));
         }
     }
 }
@@ -248,8 +269,8 @@ fn pop(urgent: &mut Line, patient: &mut Line, calls: &mut u32, kind: impl Fn(&Un
     Some(unit)
 }
 
-fn goes_alone(not_found: &HashMap<ProxyId, (Duration, String)>, id: &ProxyId, now: Duration) -> bool {
-    not_found.get(id).is_some_and(|(since, _)| now.saturating_sub(*since) < ALONE_FOR)
+fn goes_alone(alone: &HashMap<ProxyId, (Duration, String)>, id: &ProxyId, now: Duration) -> bool {
+    alone.get(id).is_some_and(|(since, _)| now.saturating_sub(*since) < ALONE_FOR)
 }
 
 #[cfg(test)]

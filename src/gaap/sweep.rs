@@ -208,15 +208,23 @@ impl Sweeper {
         }));
     }
 
-    fn finish(&mut self, batch: Batch, session: &Session, result: Result<DescribeAnswer, CallError>) {
+    fn finish(&mut self, mut batch: Batch, session: &Session, result: Result<DescribeAnswer, CallError>) {
         let account = Some(session.account());
         let asked = ids(&batch);
-        if result.as_ref().is_err_and(|error| error.class() == Class::Gone) {
-            if asked.len() > 1 {
-                return self.waiting.split(batch);
+        let now = self.clock.now().monotonic;
+        let gone = result.as_ref().is_err_and(|error| error.class() == Class::Gone);
+        let refused = result.as_ref().is_err_and(CallError::may_concern_one_id);
+        if asked.len() > 1 && gone {
+            return self.waiting.split(batch);
+        }
+        // Handed to all, it would hold up for minutes those whom it says nothing about.
+        if asked.len() > 1 && refused {
+            match self.waiting.split_refused(batch, now) {
+                Ok(()) => return,
+                Err(back) => batch = back,
             }
-            let now = self.clock.now().monotonic;
-            batch.iter().for_each(|row| self.waiting.not_found(row, now));
+        } else if gone || refused {
+            batch.iter().for_each(|row| self.waiting.set_apart(row, now));
         }
         answer_all(batch, account, |id| Look::of(&result, &asked, id));
     }

@@ -34,7 +34,7 @@ fn next(gather: &mut Gather<u32>) -> Option<Vec<usize>> {
 }
 
 fn absent(gather: &mut Gather<u32>, number: usize, group: &str, now: Duration) {
-    gather.not_found(&Row { id: id(number), priority: urgent(group), askers: vec![1] }, now);
+    gather.set_apart(&Row { id: id(number), priority: urgent(group), askers: vec![1] }, now);
 }
 
 /// Makes calls to a cloud that fails as a whole for an absent id, until nobody waits; how many.
@@ -43,7 +43,7 @@ fn calls_of(gather: &mut Gather<u32>, is_absent: impl Fn(usize) -> bool) -> usiz
     while let Some(Call { batch, .. }) = gather.next(NOW, |_| true) {
         calls += 1;
         match (numbers(&batch).into_iter().any(&is_absent), batch.len()) {
-            (true, 1) => gather.not_found(&batch[0], NOW),
+            (true, 1) => gather.set_apart(&batch[0], NOW),
             (true, _) => gather.split(batch),
             (false, _) => {}
         }
@@ -209,7 +209,7 @@ fn failing_calls_do_not_push_one_that_waits_aside() {
             break;
         }
         match batch.len() {
-            1 => gather.not_found(&batch[0], NOW),
+            1 => gather.set_apart(&batch[0], NOW),
             _ => gather.split(batch),
         }
         ask(&mut gather, 200..400, &urgent("many"));
@@ -236,9 +236,9 @@ fn a_hundred_groups_of_one_are_asked_for_together_and_split_in_the_middle() {
 fn what_is_remembered_of_absent_ids_is_bounded_and_makes_room() {
     let mut gather = Gather::<u32>::default();
     (0..2 * MOST_ALONE).for_each(|number| absent(&mut gather, number, "a", NOW));
-    assert_eq!(gather.not_found.len(), MOST_ALONE);
+    assert_eq!(gather.alone.len(), MOST_ALONE);
     absent(&mut gather, 99_999, "a", NOW + ALONE_FOR);
-    assert_eq!(gather.not_found.len(), 1);
+    assert_eq!(gather.alone.len(), 1);
 }
 
 #[test]

@@ -222,6 +222,30 @@ async fn a_not_found_to_several_ids_finds_out_which_and_the_others_are_there() {
 }
 
 #[tokio::test]
+async fn a_refusal_of_one_id_is_not_told_to_the_others() {
+    for code in ["AuthFailure.UnauthorizedOperation", "UnauthorizedOperation", "InvalidParameterValue"] {
+        let running = Running::start(cloud_without(&[3], Some(code))).await;
+        for _ in 0..2 {
+            let looks = running.looks(0..20).await;
+            for (number, look) in looks.iter().enumerate() {
+                assert_eq!(is_present(look), number != 3, "{code}, {number}: {look:?}");
+            }
+            assert!(matches!(&looks[3], Look::Failed(error) if error.code() == Some(code)), "{:?}", looks[3]);
+        }
+        // It goes alone afterwards, so the second round costs two calls.
+        assert!(running.calls().len() <= 13, "{code}: {:?}", running.calls());
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_to_everybody_is_not_asked_for_one_by_one() {
+    let running = Running::start(|_| async { refusal("UnauthorizedOperation") }).await;
+    let looks = running.looks(0..400).await;
+    assert!(looks.iter().all(|look| matches!(look, Look::Failed(_))));
+    assert!(running.calls().len() <= 70, "{}", running.calls().len());
+}
+
+#[tokio::test]
 async fn a_not_found_to_a_single_id_is_its_absence_and_a_cousin_of_it_is_not() {
     let gone = Running::start(cloud_without(&[1], Some("ResourceNotFound"))).await;
     assert_eq!(gone.look(1).await, Look::Absent);
