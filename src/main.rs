@@ -139,6 +139,7 @@ fn context(
         wakes: Default::default(),
         agenda: Default::default(),
         open_looks: Arc::new(Semaphore::new(OPEN_LOOKS)),
+        open_requests: Arc::new(Semaphore::new(usize::from(settings.concurrency / 2).max(1))),
         queue: Default::default(),
         clock,
         leadership,

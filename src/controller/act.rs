@@ -172,15 +172,17 @@ pub async fn destroy(
     request: &DestroyRequest,
 ) -> Outcome {
     let sent = context.clock.now();
+    let outcome = outcome_of(context.cloud.client.destroy_proxies(session, turn, request).await, &resource.proxy_id);
+    // Whatever waits after a request waits from its answer on: the cloud may have had it only a moment before that.
+    let over = context.clock.now().monotonic;
     let record = |outcome| SendRecord {
         attempt: request.members().first().map_or(0, |member| member.attempt),
         force: request.force(),
         client_token: request.client_token(),
-        at: sent.monotonic,
+        at: over,
         at_unix: sent.unix,
         outcome,
     };
-    let outcome = outcome_of(context.cloud.client.destroy_proxies(session, turn, request).await, &resource.proxy_id);
     context.memories.update(resource, |memory| {
         memory.record_send(record(outcome.clone()));
         memory.send_hold = outcome.failure().and_then(|failure| {

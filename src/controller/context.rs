@@ -61,6 +61,9 @@ pub struct Context {
     /// A place for each open question to the cloud about a resource that is not being deleted. Nobody waits for one: while none is free, no more resources
     /// that rest are woken to ask.
     pub open_looks: Arc<Semaphore>,
+    /// A place for each request to destroy that is open: half of the workers, so that a cloud that does not answer leaves the
+    /// others for everything else.
+    pub open_requests: Arc<Semaphore>,
     /// The line for DestroyProxies.
     pub queue: SendQueue,
     /// Time.

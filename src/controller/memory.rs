@@ -83,7 +83,7 @@ pub struct SendRecord {
     pub force: bool,
     /// Its ClientToken.
     pub client_token: String,
-    /// When it was sent, on the monotonic clock.
+    /// When it was answered or given up, on the monotonic clock.
     pub at: Duration,
     /// When it was sent, since 1970.
     pub at_unix: Duration,
@@ -179,6 +179,8 @@ impl Memory {
                     self.effect = Some(look.answered);
                 }
             }
+            // Asked before the request: it may have been answered from what was before it.
+            Seen::Absent if self.send.as_ref().is_some_and(|send| look.asked < send.at) => {}
             Seen::Absent => {
                 let before = self.first_absent.as_ref().map(|(_, account)| account);
                 if before.is_none() || before != look.account.as_ref() {

@@ -8,6 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::core::ObjectMeta;
 use kube::runtime::controller::Action;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::controller::act::{self, ActError};
 use crate::controller::backoff::jittered;
@@ -56,7 +57,10 @@ pub async fn reconcile(object: Arc<WatchedProxy>, context: Arc<Context>) -> Resu
             }
             result
         }
-        Err((metadata, reason)) => report::malformed(&context, &metadata, &reason).await,
+        Err((metadata, reason)) => {
+            account.note_malformed(&metadata);
+            report::malformed(&context, &metadata, &reason).await
+        }
     };
     // Whoever cannot be brought to send must not keep the others from it.
     if let (true, Some(uid)) = (result.is_err() || malformed, &object.uid) {
@@ -85,8 +89,9 @@ struct Reconcile<'a> {
     context: &'a Arc<Context>,
     account: &'a mut Account,
     resource: Resource,
-    /// The turn to send. While it is held, `resource` is what the API server said a moment ago.
-    turn: Option<Turn>,
+    /// The turn to send, and a place among the requests that are open. While they are held, `resource` is what the API
+    /// server said a moment ago.
+    turn: Option<(Turn, OwnedSemaphorePermit)>,
     /// When it was asked for that, on the monotonic clock.
     read_at: Duration,
 }
@@ -209,7 +214,8 @@ impl Reconcile<'_> {
         let (inside, per_second) = (self.context.waiting_inside, self.context.requests_per_second);
         let most_ahead = if look_first { near(inside, per_second) } else { inside };
         if let Some(pause) = stay_away(ahead, most_ahead, per_second) {
-            if let Some(plan) = plan.filter(|_| pause > LONG_TURN)
+            // The pace may be far below what was set, so the line may stand for longer than it seems.
+            if let Some(plan) = plan.filter(|_| pause > LONG_TURN || self.has_waited() > LONG_TURN)
                 && let Some(next) = self.store(plan).await?
             {
                 return Ok(next);
@@ -220,6 +226,12 @@ impl Reconcile<'_> {
             act::look(self.context, &self.resource);
             return Ok(Next::Return(None));
         }
+        // Before the turn: what is read after it must not become old here.
+        let open = tokio::select! {
+            open = self.context.open_requests.clone().acquire_owned() => open,
+            () = self.context.shutdown.cancelled() => return Ok(Next::Return(None)),
+        };
+        let Ok(place) = open else { return Ok(Next::Return(None)) };
         let turn = tokio::select! {
             turn = self.context.cloud.client.pace().turn(gaap::Action::DestroyProxies) => turn,
             () = self.context.shutdown.cancelled() => return Ok(Next::Return(None)),
@@ -232,7 +244,7 @@ impl Reconcile<'_> {
         self.resource = fresh;
         // The rest of the wait comes before the last decision, so that it sees every claim delivered meanwhile (S5).
         turn.due().await;
-        self.turn = Some(turn);
+        self.turn = Some((turn, place));
         Ok(Next::Decide)
     }
 
@@ -247,7 +259,7 @@ impl Reconcile<'_> {
                 return Next::Decide;
             }
         };
-        let Some(turn) = self.turn.take() else { return Next::Decide };
+        let Some((turn, place)) = self.turn.take() else { return Next::Decide };
         if self.context.shutdown.is_cancelled() {
             return Next::Return(None);
         }
@@ -258,13 +270,22 @@ impl Reconcile<'_> {
         if !read_holds(self.read_at, self.context.clock.now().monotonic) {
             return Next::Decide;
         }
-        let outcome = act::destroy(self.context, &self.resource, &session, turn, request).await;
+        // Not when it is answered: a slow cloud would slow the line.
         self.context.queue.sent(&self.resource.uid);
+        let outcome = act::destroy(self.context, &self.resource, &session, turn, request).await;
+        drop(place);
         self.account.sent = Some(match &outcome {
             Outcome::Accepted { .. } => "accepted".to_owned(),
             other => other.failure().map(|failure| failure.code.clone()).unwrap_or_default(),
         });
         Next::Decide
+    }
+
+    /// For how long this process has known of the deletion.
+    fn has_waited(&self) -> Duration {
+        let now = self.context.clock.now().monotonic;
+        let noticed = self.context.memories.get(&self.resource, now).deleting_since;
+        noticed.map_or(Duration::ZERO, |noticed| now.saturating_sub(noticed))
     }
 
     /// A request to destroy must be over before another replica can act. That fails while the API server takes long to

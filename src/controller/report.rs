@@ -20,7 +20,7 @@ use crate::controller::observation::Resource;
 use crate::controller::reasons::{Reason, condition};
 use crate::controller::reconcile::{key_of, proxy_of};
 use crate::controller::status::shorten;
-use crate::crd::{GaapProxy, GaapProxyStatus};
+use crate::crd::{FINALIZER, GaapProxy, GaapProxyStatus};
 
 /// Kubernetes refuses longer notes.
 const NOTE_LIMIT: usize = 1024;
@@ -42,6 +42,14 @@ pub struct Account {
 }
 
 impl Account {
+    /// Notes an object that cannot be read, of which no more is known than this.
+    pub fn note_malformed(&mut self, metadata: &ObjectMeta) {
+        let held = metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER);
+        self.deleted = metadata.deletion_timestamp.as_ref().map(|time| time.0.as_second());
+        self.let_go = self.deleted.is_some() && !held;
+        self.headline = Some(Reason::Malformed);
+    }
+
     /// Notes a decision.
     pub fn note(&mut self, decision: &Decision, resource: &Resource) {
         self.steps.push(match &decision.step {
@@ -129,7 +137,8 @@ pub async fn publish(recorder: &Recorder, reference: &ObjectReference, reason: &
     };
     match kube_call("publishing an event", recorder.publish(&event, reference)).await {
         Ok(()) => {}
-        Err(error) if error.is_forbidden() => tracing::debug!(%error, reason, "event refused"),
+        // The namespace is being deleted, or is gone by now.
+        Err(error) if error.is_forbidden() || error.is_not_found() => tracing::debug!(%error, reason, "event refused"),
         Err(error) => tracing::warn!(%error, reason, "event lost"),
     }
 }
@@ -147,7 +156,7 @@ pub async fn malformed(context: &Context, metadata: &ObjectMeta, reason: &str) -
         format!(
             "This object cannot be read, so nothing is done for it and nothing is destroyed: {reason}. Correct it, \
              for example with kubectl edit; if it is being deleted and the proxy shall live, remove the finalizer {}.",
-            crate::crd::FINALIZER
+            FINALIZER
         ),
         NOTE_LIMIT,
     );

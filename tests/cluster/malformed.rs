@@ -79,6 +79,7 @@ async fn a_malformed_object_is_told_and_held_and_the_good_ones_beside_it_live_th
     })
     .await;
     assert!(world.destroys(THIRD).is_empty());
+    world.operator().metrics_with("gaap_deletions_in_progress", &[("step", "Malformed")], 1.0).await;
     world.kubectl(&["patch", "gaap", "owner", "--type=merge", "-p", r#"{"spec":{"deletionPolicy":"Destroy"}}"#]).await;
     world.gone("owner").await;
     assert_eq!(world.accepted(THIRD), 1);

@@ -1,12 +1,13 @@
 //! The pace of calls, measured where they are received (S14), with many deletions at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use gaap_simulator::{Entry, ProxySpec};
+use gaap_simulator::{Entry, Fault, Kind, ProxySpec};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::harness::{LIMIT, World, manifest, until};
+use crate::harness::{Build, LIMIT, World, manifest, until};
 
 const COUNT: usize = 60;
 
@@ -15,8 +16,12 @@ fn proxy(place: usize) -> String {
 }
 
 async fn adopted(name: &str) -> World {
+    adopted_with(World::build(name)).await
+}
+
+async fn adopted_with(build: Build) -> World {
     // A rate that the cloud would not enforce by itself: what is measured is the operator's own pace.
-    let world = World::build(name).proxies(0).cloud(|cloud| cloud.rate_limit = 0).start().await;
+    let world = build.proxies(0).cloud(|cloud| cloud.rate_limit = 0).start().await;
     let mut items: Vec<Value> = Vec::new();
     for place in 0..COUNT {
         world.cloud().add_proxy(&ProxySpec::named(proxy(place))).unwrap();
@@ -69,6 +74,43 @@ async fn sixty_deletions_at_once_never_make_more_than_twenty_calls_in_a_second_a
     assert!(took < 15_000, "{COUNT} requests at 18 a second took {took} ms");
     let looks = requests.iter().filter(|entry| entry.action == "DescribeProxies").count();
     assert!(looks < 6 * COUNT, "looks share calls: {looks} for {COUNT} resources");
+    world.finish().await;
+}
+
+/// The answer of a real cloud takes its time. Sent one after the other, sixty would take a minute here.
+#[tokio::test]
+async fn a_cloud_that_takes_a_second_to_answer_slows_the_line_by_no_more_than_its_share() {
+    let world = adopted("pace slow").await;
+    world.fault(Fault::new(Kind::Delay).on("DestroyProxies").delay(1_000).endless());
+    world.kubectl(&["delete", "gaap", "--all", "--wait=false"]).await;
+    all_gone(&world).await;
+    let requests = world.requests();
+    let times: Vec<i64> = requests.iter().filter(|one| one.action == "DestroyProxies").map(milliseconds).collect();
+    // Eight are open at once.
+    let took = times[COUNT - 1] - times[0];
+    assert!(took < 12_000, "{COUNT} requests, each of a second, took {took} ms");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn who_waits_in_line_for_longer_than_a_minute_is_told_so() {
+    let slow = World::build("pace line").flag("--concurrency", "4").flag("--request-timeout", "10s");
+    let world = adopted_with(slow).await;
+    let silence = world.fault(Fault::new(Kind::Hang).before().on("DestroyProxies").endless());
+    world.kubectl(&["delete", "gaap", "--all", "--wait=false"]).await;
+    for place in 0..COUNT {
+        let name = format!("pace-{place}");
+        until(&format!("a word on {name}"), Duration::from_secs(100), async || {
+            let told = world.reasons(&name, "Deleting");
+            if told.is_empty() { Err("Deleting does not stand in its status".to_owned()) } else { Ok(()) }
+        })
+        .await;
+    }
+    let sent: BTreeSet<String> =
+        world.requests().into_iter().filter(|one| one.action == "DestroyProxies").flat_map(|one| one.ids).collect();
+    assert!(sent.len() < COUNT, "nearly all wait in line");
+    world.cloud().remove_fault(silence);
+    all_gone(&world).await;
     world.finish().await;
 }
 

@@ -38,9 +38,11 @@ pub(super) fn decide(observation: &Observation, now: Now) -> Decision {
         Seen::Present(proxy) if proxy.status.phase() != Phase::Destroyable => timing.resync.min(TRANSITION_POLL),
         _ => timing.resync,
     };
-    let due = match (&look.seen, memory.look_hold) {
-        (Seen::Failed(_), Some(hold)) => {
-            hold.remaining(now.monotonic, resource.generation).map_or(now.monotonic, |left| now.monotonic + left)
+    let due = match &look.seen {
+        // Without a hold: the credentials were exchanged since, so what they were refused says nothing any more.
+        Seen::Failed(_) => {
+            let held = memory.look_hold.and_then(|hold| hold.remaining(now.monotonic, resource.generation));
+            held.map_or(now.monotonic, |left| now.monotonic + left)
         }
         _ => look.answered + pause,
     };

@@ -197,6 +197,19 @@ fn another_account_or_endpoint_is_never_asked() {
 }
 
 #[test]
+fn an_absence_that_was_asked_for_before_the_request_is_no_first_one() {
+    let mut observation = running(0.0);
+    observation.memory.record_send(sent(2.0, accepted()));
+    let late = LookRecord { answered: mono(3.0), ..looked(1.0, Seen::Absent) };
+    observation.memory.record_look(late);
+    observation.memory.record_look(looked(4.0, Seen::Failed(failure(Class::Backoff))));
+    observation.memory.record_look(looked(9.0, Seen::Absent));
+    assert!(!matches!(decide(&observation, at(9.0)).step, Step::Release(_)));
+    observation.memory.record_look(looked(14.0, Seen::Absent));
+    assert!(matches!(decide(&observation, at(14.0)).step, Step::Release(_)));
+}
+
+#[test]
 fn the_proxy_is_looked_at_before_anything_is_sent() {
     assert_eq!(decide(&deleting(), at(0.0)).step, Step::Look);
     let mut before = deleting();

@@ -32,6 +32,17 @@ fn a_failed_look_is_made_again_when_its_pause_is_over() {
 }
 
 #[test]
+fn a_failed_look_without_a_hold_is_made_again_at_once() {
+    let mut observation = living();
+    observation.memory.record_look(looked(0.0, Seen::Failed(failure(Class::User))));
+    observation.memory.look_hold = Some(Hold { until: mono(600.0), lifted_by_change_from: Some(1) });
+    assert_eq!(decide(&observation, at(1.0)).step, Step::Wait);
+    // The credentials were exchanged.
+    observation.memory.lift_holds();
+    assert_eq!(decide(&observation, at(1.0)).step, Step::Look);
+}
+
+#[test]
 fn ready_names_what_a_person_must_mend_and_else_that_nobody_can_look() {
     for (reason, shown) in [
         (Reason::CredentialsInvalid, Reason::CredentialsInvalid),
