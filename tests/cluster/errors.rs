@@ -167,7 +167,9 @@ fn every_code_the_operator_knows_has_a_row_here() {
 
 #[tokio::test]
 async fn each_code_of_destroy_proxies_is_told_at_once_and_nothing_is_destroyed_twice() {
-    let world = World::build("destroy codes").proxies(0).start().await;
+    // Each code is told before the look that follows it: the pause between is longer than what gathering takes, as with the
+    // defaults (5 s and half a second).
+    let world = World::build("destroy codes").proxies(0).flag("--destroy-poll", "2s").start().await;
     let mut manifests = Vec::new();
     for (place, (code, _)) in CODES.iter().enumerate() {
         let id = proxy(place);
@@ -337,12 +339,12 @@ async fn account_code(code: &str, told_as: Told, ready: bool) {
     assert!(world.looks(crate::harness::PROXY).is_empty(), "{code}: no account, no call");
     world.cloud().clear_faults();
     // The same credentials written again, with another file beside them, are a change that is taken up at once.
-    world.write_credentials(OTHER_KEY.0, OTHER_KEY.1);
     world.cloud().put_credential(gaap_simulator::Credential::new(
         OTHER_KEY.0,
         OTHER_KEY.1,
         gaap_simulator::DEFAULT_UIN,
     ));
+    world.write_credentials(OTHER_KEY.0, OTHER_KEY.1);
     world.available("edge").await;
     world.operator().ready().await;
     world.delete("edge").await;

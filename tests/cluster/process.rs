@@ -211,6 +211,8 @@ async fn metrics_are_exactly_the_series_of_the_design_with_labels_from_closed_se
     world.delete("bound").await;
     world.gone("one").await;
     world.condition("bound", "Stalled", "RealServerBound").await;
+    // The watch may tell of the end before the answer to the patch does.
+    world.operator().metrics_with("gaap_deletion_duration_seconds_count", &[], 1.0).await;
     let metrics = world.operator().metrics_with("gaap_deletions_in_progress", &[], 1.0).await;
 
     let families: BTreeSet<(&str, &str)> =

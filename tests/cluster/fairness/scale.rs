@@ -15,7 +15,7 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::measure::{LONG, names, proxy_of, tell};
-use crate::harness::{Cluster, World, operator_user, until};
+use crate::harness::{Cluster, LIMIT, World, operator_user, until};
 
 /// `GAAP_SCALE_RESOURCES=10000` for the whole number, which takes some minutes, most of them to make the resources.
 fn many() -> usize {
@@ -205,7 +205,7 @@ async fn who_has_no_finalizer_yet_waits_neither_for_the_cloud_nor_for_those_at_r
     world.operator().start().await;
     let has_finalizer = |object: &Value| object["metadata"]["finalizers"] == json!([FINALIZER]);
     for name in &new {
-        until(&format!("the finalizer of {name}"), Duration::from_secs(5), async || match world.object(name) {
+        until(&format!("the finalizer of {name}"), LIMIT, async || match world.object(name) {
             Some(object) if has_finalizer(&object) => Ok(()),
             other => Err(format!("{:?}", other.map(|object| object["metadata"].clone()))),
         })

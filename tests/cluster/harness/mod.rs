@@ -41,7 +41,7 @@ pub use patience::{LIMIT, until};
 pub use replicas::LEASE;
 pub use serving::Metrics;
 pub use shared::{CHART, Cluster, RELEASE, SYSTEM, guard, operator_program, run};
-pub use sight::{Event, condition, headline};
+pub use sight::{Event, Soon, condition, headline};
 pub use watch_stream::WatchKind;
 pub use wire_fault::{WireFault, WireKind};
 pub use world::{BOTH, FLAGS, OTHER, PROXY, SECOND_KEY, World, in_both_modes, worlds_at_work};

@@ -4,13 +4,31 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::StreamExt;
 use kube::api::{Api, ApiResource, DynamicObject};
+use kube::runtime::utils::Backoff;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
 use tokio::task::JoinHandle;
+
+/// The back-off of the watches that tests see with. kube's own grows to a minute while an API server starts, and a test
+/// would wait for its own eyes.
+pub struct Soon;
+
+impl Iterator for Soon {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(Duration::from_millis(200))
+    }
+}
+
+impl Backoff for Soon {
+    fn reset(&mut self) {}
+}
 
 /// One namespace as it was seen so far.
 #[derive(Clone, Default)]
@@ -60,7 +78,7 @@ impl Sight {
             let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, resource);
             let sight = sight.clone();
             tokio::spawn(async move {
-                let mut stream = watcher(api, watcher::Config::default()).default_backoff().boxed();
+                let mut stream = watcher(api, watcher::Config::default()).backoff(Soon).boxed();
                 while let Some(event) = stream.next().await {
                     // An API server that restarts ends the watch; the watcher begins a new one.
                     if let Ok(event) = event {

@@ -27,10 +27,16 @@ impl<'a> Case<'a> {
     /// replicas it was: the first start, which asks the least.
     pub fn process_start(&self, request: &Request<'_>) -> Option<Moment> {
         if let Some(process) = self.processes.of_request(request) {
-            return process.start(request.time);
+            return process.start(self.sent_by(request.time));
         }
-        let starts = self.context.starts().into_iter().filter(|start| *start <= request.time);
+        let starts = self.context.starts().into_iter().filter(|start| *start <= self.sent_by(request.time));
         if self.leaderships.is_empty() { starts.max() } else { starts.min() }
+    }
+
+    /// What the cloud notes within a moment of a start was sent by the process before, and was in the socket when that was
+    /// killed: a new one must first be loaded, and sends nothing in its first second.
+    pub fn sent_by(&self, received: Moment) -> Moment {
+        received.minus(self.context.tolerance.jitter)
     }
 
     /// Since when the one that acted at `moment` remembers: the start of the process, or of its leadership.

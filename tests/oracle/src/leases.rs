@@ -21,12 +21,7 @@ pub(crate) struct LeaseWrite<'b, 'a> {
 
 /// The writes of the operator's Lease in order.
 pub(crate) fn writes<'b, 'a>(audit: &'b AuditLog<'a>, context: &Context) -> Vec<LeaseWrite<'b, 'a>> {
-    let ours = |call: &Call<'_>| {
-        context.lease_namespace.as_deref().is_none_or(|namespace| namespace == call.namespace) && name(call) == LEASE
-    };
-    let on_lease = |call: &&Call<'_>| {
-        call.resource == "leases" && call.complete && call.succeeded() && call.is_write() && ours(call)
-    };
+    let on_lease = |call: &&Call<'_>| call.complete && call.succeeded() && is_write(call, context);
     let read = |call: &'b Call<'a>| {
         let spec = call.request().and_then(|lease| lease.get("spec")).filter(|_| !call.verb.starts_with("delete"));
         let seconds = spec.and_then(|spec| spec.get("leaseDurationSeconds")).and_then(Value::as_u64);
@@ -38,6 +33,25 @@ pub(crate) fn writes<'b, 'a>(audit: &'b AuditLog<'a>, context: &Context) -> Vec<
         }
     };
     audit.calls.iter().filter(on_lease).map(read).collect()
+}
+
+fn is_write(call: &Call<'_>, context: &Context) -> bool {
+    let here = context.lease_namespace.as_deref().is_none_or(|namespace| namespace == call.namespace);
+    call.resource == "leases" && call.is_write() && here && name(call) == LEASE
+}
+
+/// Whether the operator gave the Lease back between two moments in a write that nobody was answered: it closed the
+/// connection at the end of its time, and the API server may have stored the write all the same.
+pub(crate) fn unheard_release(audit: &AuditLog<'_>, context: &Context, from: Moment, to: Moment) -> bool {
+    let gives_back = |call: &Call<'_>| {
+        let holder = call.request().and_then(|lease| lease.pointer("/spec/holderIdentity")).and_then(Value::as_str);
+        call.request().is_some() && holder.unwrap_or_default().is_empty() && !call.verb.starts_with("delete")
+    };
+    let unheard = |call: &Call<'_>| !call.succeeded() && !(400..500).contains(&call.code);
+    audit.calls.iter().any(|call| {
+        let between = from <= call.received && call.received <= to;
+        between && call.by_operator && is_write(call, context) && unheard(call) && gives_back(call)
+    })
 }
 
 /// The name in the address; a create has it in the object only.

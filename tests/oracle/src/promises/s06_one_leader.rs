@@ -3,7 +3,7 @@
 //! nobody does. (That two which act at once all the same send the identical request is S4's matter.)
 
 use crate::case::Case;
-use crate::leases::{LeaseWrite, writes};
+use crate::leases::{LeaseWrite, unheard_release, writes};
 use crate::report::{Promise, Report};
 
 pub(super) fn check(case: &Case<'_>, report: &mut Report) {
@@ -13,7 +13,9 @@ pub(super) fn check(case: &Case<'_>, report: &mut Report) {
             report.check(Promise::S6);
             let taken = !before.holder.is_empty() && !write.holder.is_empty() && before.holder != write.holder;
             let unrenewed = write.call.received.since(before.call.received);
-            if taken && unrenewed.saturating_add(case.context.tolerance.jitter) < before.duration {
+            let early = taken && unrenewed.saturating_add(case.context.tolerance.jitter) < before.duration;
+            let (from, to) = (before.call.received, write.call.received);
+            if early && !unheard_release(case.audit, case.context, from, to) {
                 let message = format!(
                     "{} took the lease of {} {unrenewed:?} after its renewal, but it was to last {:?}",
                     write.holder, before.holder, before.duration

@@ -30,8 +30,10 @@ fn fault(case: &Case<'_>, send: &Send<'_>, request: &Request<'_>) -> Option<Stri
     let own = |look: &Request<'_>| process.is_none_or(|process| process.sent(look));
     let looks = case.cloud.looks(send.id).filter(|(look, _)| look.answer.decided <= request.time && own(look));
     let looks: Vec<_> = looks.collect();
-    let start =
-        [case.memory_start(request.time, process), last_request(case, send, request)].into_iter().flatten().max();
+    let start = [case.memory_start(case.sent_by(request.time), process), last_request(case, send, request)]
+        .into_iter()
+        .flatten()
+        .max();
     let recent = |look: &Request<'_>| start.is_none_or(|start| look.time >= start);
     let known_by = request.time.minus(context.tolerance.delivery);
     let overtaken = |by: &Request<'_>| {

@@ -17,6 +17,12 @@ twins! {
         story.milliseconds(50).holds_lease("two", 15);
     }
 
+    S6 a_lease_whose_release_was_not_answered_may_be_taken_at_once(story, bad) {
+        story.holds_lease("one", 15).seconds(2).holds_lease("", 1);
+        story.last_call()["responseStatus"]["code"] = serde_json::json!(if bad { 409 } else { 504 });
+        story.milliseconds(50).holds_lease("two", 15);
+    }
+
     S2 a_new_leader_proves_absence_anew(story, bad) {
         requested(story.holds_lease("one", 15)).looks_and_finds_nothing().seconds(5);
         if bad {
