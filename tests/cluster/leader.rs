@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use gaap_simulator::{Fault, Kind, Phase};
+use k8s_openapi::jiff::Timestamp;
 
-use crate::harness::{LEASE, LIMIT, OTHER, PROXY, Signal, World, until};
+use crate::harness::{Build, LEASE, LIMIT, OTHER, PROXY, Signal, World, until};
 
 /// A world whose leader has sent a request for [`PROXY`] and waits for the answer, which takes longer than its deadline.
-async fn in_flight(name: &str, phase: Phase) -> World {
-    let world = World::build(name).replicas().start().await;
+async fn in_flight(world: Build, phase: Phase) -> World {
+    let world = world.replicas().start().await;
     world.create("edge", PROXY).await;
     world.available("edge").await;
     let hang = Fault::new(Kind::Hang).on("DestroyProxies").for_id(PROXY).with(|with| with.phase = Some(phase));
@@ -62,10 +63,11 @@ async fn ends_well_without_more(world: World) {
 #[tokio::test]
 async fn sigterm_hands_over_within_two_seconds_with_a_request_in_flight() {
     for phase in [Phase::Before, Phase::After] {
-        let world = in_flight(&format!("handover {phase:?}"), phase).await;
+        let world = in_flight(World::build(&format!("handover {phase:?}")).alone(), phase).await;
         let (leader, standby) = world.leader_and_standby().await;
+        let asked = Timestamp::now();
         leader.signal(Signal::TERM);
-        let time = world.leads(standby, LIMIT).await;
+        let time = world.took_over(standby, asked).await;
         took("SIGTERM", time);
         assert!(time < Duration::from_secs(2), "{time:?}");
         assert_eq!(leader.ended(LIMIT).await.code(), Some(0));
@@ -75,10 +77,11 @@ async fn sigterm_hands_over_within_two_seconds_with_a_request_in_flight() {
 
 #[tokio::test]
 async fn a_crashed_leader_is_replaced_within_one_lease() {
-    let world = in_flight("crash", Phase::After).await;
+    let world = in_flight(World::build("crash"), Phase::After).await;
     let (leader, standby) = world.leader_and_standby().await;
+    let killed = Timestamp::now();
     leader.kill().await;
-    let time = world.leads(standby, LIMIT).await;
+    let time = world.took_over(standby, killed).await;
     took("kill -9", time);
     // Plus one retry period: the first try of a standby may meet an API server that is busy.
     assert!(time < LEASE + Duration::from_secs(2), "{time:?}");
@@ -87,12 +90,13 @@ async fn a_crashed_leader_is_replaced_within_one_lease() {
 
 #[tokio::test]
 async fn a_leader_that_was_stopped_past_its_lease_sends_nothing_when_it_goes_on() {
-    let world = in_flight("stopped", Phase::Before).await;
+    let world = in_flight(World::build("stopped"), Phase::Before).await;
     world.create("other", OTHER).await;
     world.available("other").await;
     let (leader, standby) = world.leader_and_standby().await;
+    let stopped = Timestamp::now();
     leader.signal(Signal::STOP);
-    took("SIGSTOP", world.leads(standby, LIMIT).await);
+    took("SIGSTOP", world.took_over(standby, stopped).await);
     world.gone("edge").await;
     world.delete("other").await;
     leader.signal(Signal::CONT);
@@ -131,7 +135,7 @@ async fn a_missing_permission_on_the_lease_is_named_and_heals_by_itself() {
     let role = "gaap-operator-leader-election";
     let binding = world.kubectl(&["get", "rolebinding", role, "-o", "json"]).await;
     world.kubectl(&["delete", "rolebinding", role]).await;
-    let from = k8s_openapi::jiff::Timestamp::now();
+    let from = Timestamp::now();
     world.operator().spawn().await;
     world.operator().waits_for(&["leader election", "leases.coordination.k8s.io", "gaap-operator"]).await;
     world.create("edge", PROXY).await;

@@ -7,7 +7,7 @@
 use futures::future::join_all;
 use gaap_simulator::{AbsentAnswer, Fault, Kind, Phase};
 
-use crate::harness::{LIMIT, PROXY, Release, Signal, World};
+use crate::harness::{Build, LIMIT, PROXY, Release, Signal, World};
 
 /// From the first to the second.
 const WAYS: [(Release, Release); 2] = [(Release::Previous, Release::Present), (Release::Present, Release::Previous)];
@@ -58,15 +58,16 @@ const MOMENTS: &[Moment] = &[
     Moment { name: "first-absence", fault: None, step: Some("ConfirmingAbsence"), signal: Signal::KILL, sends: 1..=1 },
 ];
 
-async fn begun(name: &str, first: Release, absent: AbsentAnswer) -> World {
-    let world = World::build(name)
+fn world(name: &str, absent: AbsentAnswer) -> Build {
+    World::build(name)
         .absent(absent)
-        // Long enough for the first to be ended between its two negative looks.
+        // Long enough for a request that is let go late to arrive before the end.
         .flag("--absence-spacing", "1500ms")
         .cloud(|cloud| cloud.destroy_duration_ms = 1_500)
-        .operator_stopped()
-        .start()
-        .await;
+}
+
+async fn begun(world: Build, first: Release) -> World {
+    let world = world.operator_stopped().start().await;
     world.operator().use_release(first);
     world.operator().start().await;
     world.create("edge", PROXY).await;
@@ -91,7 +92,14 @@ async fn ends_well(world: World, sends: &std::ops::RangeInclusive<usize>) {
 }
 
 async fn at(moment: &Moment, (first, second): (Release, Release), absent: AbsentAnswer) {
-    let world = begun(&format!("{} {first:?}", moment.name), first, absent).await;
+    let world = world(&format!("{} {first:?}", moment.name), absent);
+    // The step lasts until it was seen and the first was ended, however busy the machine is.
+    let world = match moment.step {
+        Some("Destroying") => world.cloud(|cloud| cloud.destroy_duration_ms = 8_000),
+        Some(_) => world.flag("--absence-spacing", "8s"),
+        None => world,
+    };
+    let world = begun(world, first).await;
     let fault = moment.fault.map(|fault| world.fault(fault()));
     world.delete("edge").await;
     if let Some(fault) = fault {
@@ -129,7 +137,7 @@ async fn a_deletion_begun_by_this_operator_is_finished_by_the_earlier_one() {
 #[tokio::test]
 async fn both_operators_send_the_same_token_for_one_stored_attempt() {
     let both = async |(first, second): (Release, Release)| {
-        let world = begun(&format!("token {first:?}"), first, AbsentAnswer::Omit).await;
+        let world = begun(world(&format!("token {first:?}"), AbsentAnswer::Omit), first).await;
         // The next request is a new one, with a raised attempt: what is stored must be read alike.
         world.fault(
             Fault::new(Kind::PartialSets).on("DestroyProxies").with(|with| with.invalid = vec![PROXY.to_owned()]),
@@ -156,7 +164,7 @@ async fn both_operators_send_the_same_token_for_one_stored_attempt() {
 #[tokio::test]
 async fn neither_operator_changes_the_status_that_the_other_one_left() {
     let left = async |(first, second): (Release, Release)| {
-        let world = begun(&format!("status {first:?}"), first, AbsentAnswer::Omit).await;
+        let world = begun(world(&format!("status {first:?}"), AbsentAnswer::Omit), first).await;
         let before = world.get("edge").await.unwrap();
         goes_on(&world, second, Signal::TERM).await;
         world.operator().metrics_with("gaap_proxies", &[("state", "RUNNING")], 1.0).await;

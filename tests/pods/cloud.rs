@@ -99,7 +99,8 @@ impl Cloud {
 
     /// Everything it has received.
     pub async fn requests(&self) -> Vec<Value> {
-        self.call("GET", "/requests?after=0", None).await.as_array().unwrap().clone()
+        let get = async || self.ask("GET", "/requests?after=0", None).await;
+        until("the requests at the cloud", LIMIT, get).await.as_array().unwrap().clone()
     }
 
     /// The requests to destroy this proxy.

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use kube::api::PostParams;
 use serde_json::json;
 
-use crate::bed::own_node;
+use crate::bed::{own_node, run};
 use crate::install::{Install, proxy};
 use crate::patience::until;
 
@@ -41,7 +41,12 @@ async fn ten_thousand_resources_fit_into_the_default_memory_limit() {
     let path = format!("/api/v1/namespaces/{}/pods", install.namespace);
     until("every resource to be seen in the cloud", MIRRORED, async || {
         let leader = install.leader().await;
-        let metrics = install.bed.kubectl(&["get", "--raw", &format!("{path}/{leader}:8080/proxy/metrics")]).await;
+        let mut command = install.bed.plane.kubectl();
+        command.args(["get", "--raw", &format!("{path}/{leader}:8080/proxy/metrics")]);
+        let (succeeded, metrics) = run(command, None).await;
+        if !succeeded {
+            return Err(metrics);
+        }
         let running = metrics.lines().find_map(|line| line.strip_prefix("gaap_proxies{state=\"RUNNING\"} "));
         if running == Some(&RESOURCES.to_string()) { Ok(()) } else { Err(format!("{running:?}")) }
     })

@@ -8,7 +8,7 @@ use kube::api::{Api, ListParams};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::install::{Install, PATIENCE, RELEASE};
-use crate::patience::until;
+use crate::patience::{LIMIT, until};
 
 /// One pod of the release.
 #[derive(Clone, Debug)]
@@ -41,7 +41,10 @@ impl Install {
     pub async fn pods(&self) -> Vec<OperatorPod> {
         let api: Api<Pod> = Api::namespaced(self.bed.client.clone(), &self.namespace);
         let labels = format!("app.kubernetes.io/name=gaap-operator,app.kubernetes.io/instance={RELEASE}");
-        let pods = api.list(&ListParams::default().labels(&labels)).await.unwrap();
+        let parameters = ListParams::default().labels(&labels);
+        // Most callers ask again and again: one request that fails is no answer.
+        let list = async || api.list(&parameters).await.map_err(|error| error.to_string());
+        let pods = until("the pods", LIMIT, list).await;
         pods.items.iter().map(OperatorPod::read).collect()
     }
 
@@ -63,7 +66,8 @@ impl Install {
     /// The name of the pod that holds the Lease; empty when none does.
     pub async fn holder(&self) -> String {
         let api: Api<Lease> = Api::namespaced(self.bed.client.clone(), &self.namespace);
-        let lease = api.get_opt("gaap-operator").await.unwrap();
+        let get = async || api.get_opt("gaap-operator").await.map_err(|error| error.to_string());
+        let lease = until("the Lease", LIMIT, get).await;
         let holder = lease.and_then(|lease| lease.spec?.holder_identity).unwrap_or_default();
         holder.split('_').next().unwrap_or_default().to_owned()
     }

@@ -7,12 +7,16 @@ use std::sync::{Arc, Mutex};
 use gaap_simulator::{
     AbsentAnswer, Config, Credential, DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY, DEFAULT_UIN, Settings, Simulator,
 };
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::Client;
+use kube::api::{Api, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use secrecy::ExposeSecret;
 
 use super::gate::Gate;
+use super::judge::operator_user;
 use super::operator::{Launch, Operator, Release, write_credentials};
+use super::patience::{LIMIT, until};
 use super::shared::{Cluster, RELEASE, SYSTEM, guard, on_services, turn};
 use super::sight::Sight;
 use super::world::{AT_WORK, FLAGS, SECOND_KEY, World};
@@ -185,6 +189,7 @@ impl Build {
             cluster.kubectl(&["create", "namespace", namespace]).await;
         }
 
+        let client = admin(&cluster).await;
         let config = Config { proxies: self.proxies, settings: self.settings.clone(), ..Config::default() };
         let simulator = on_services(async { Simulator::start(config).await.unwrap() }).await;
         let folder = guard().await.folder().join(&name);
@@ -203,7 +208,7 @@ impl Build {
         arguments.extend(self.switches);
         if self.processes == Processes::Elected {
             arguments.extend(["--leader-elect".to_owned(), format!("--leader-election-namespace={namespace}")]);
-            allow_leases(&cluster, &namespace).await;
+            allow_leases(&cluster, &client, &namespace).await;
         }
         let mut gates = Vec::new();
         let mut replica = async |place: &str, credentials: &Path| {
@@ -242,7 +247,6 @@ impl Build {
                 Some(replica("second", &folder).await)
             }
         };
-        let client = admin(&cluster).await;
         let (sight, watches) = Sight::begin(&client, &namespace);
         AT_WORK.fetch_add(1, Ordering::SeqCst);
         let world = World {
@@ -273,7 +277,7 @@ impl Build {
 }
 
 /// The Role that the chart grants in its own namespace, in this one too: each world has a Lease of its own.
-async fn allow_leases(cluster: &Cluster, namespace: &str) {
+async fn allow_leases(cluster: &Cluster, client: &Client, namespace: &str) {
     let role = format!("{RELEASE}-leader-election");
     for kind in ["role", "rolebinding"] {
         let granted = cluster.kubectl(&["get", kind, &role, "--namespace", SYSTEM, "--output", "json"]).await;
@@ -281,6 +285,29 @@ async fn allow_leases(cluster: &Cluster, namespace: &str) {
         granted["metadata"] = serde_json::json!({"name": role, "namespace": namespace});
         cluster.kubectl_with(&["create"], &granted.to_string()).await;
     }
+    // RBAC is read from a cache that follows within moments, and a denial of the operator fails the test.
+    let lease = ResourceAttributes {
+        group: Some("coordination.k8s.io".to_owned()),
+        resource: Some("leases".to_owned()),
+        verb: Some("create".to_owned()),
+        namespace: Some(namespace.to_owned()),
+        ..ResourceAttributes::default()
+    };
+    let spec = SubjectAccessReviewSpec {
+        user: Some(operator_user()),
+        resource_attributes: Some(lease),
+        ..SubjectAccessReviewSpec::default()
+    };
+    let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
+    let reviews: Api<SubjectAccessReview> = Api::all(client.clone());
+    until("the permission for the Lease", LIMIT, async || {
+        let reviewed = reviews.create(&PostParams::default(), &review).await.map_err(|error| error.to_string())?;
+        match reviewed.status {
+            Some(status) if status.allowed => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
 }
 
 async fn admin(cluster: &Cluster) -> Client {

@@ -1,7 +1,8 @@
 //! Two operators that elect a leader.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
 use super::operator::Operator;
@@ -41,15 +42,30 @@ impl World {
         }
     }
 
-    /// Waits until this replica leads; how long that took.
-    pub async fn leads(&self, replica: &Operator, limit: Duration) -> Duration {
-        let asked = Instant::now();
+    /// Waits until this replica leads.
+    pub async fn leads(&self, replica: &Operator, limit: Duration) {
         let host = format!("{}_", replica.host());
         until(&format!("{host} to lead"), limit, async || match self.holder().await {
             holder if holder.starts_with(&host) => Ok(()),
             other => Err(other),
         })
         .await;
-        asked.elapsed()
+    }
+
+    /// Waits until this standby has written itself into the Lease; how long after `since` the API server received that.
+    /// By the audit log: a kubectl would measure itself.
+    pub async fn took_over(&self, standby: &Operator, since: Timestamp) -> Duration {
+        let host = format!("{}_", standby.host());
+        let takes = |entry: &Value| {
+            let holder = entry["requestObject"]["spec"]["holderIdentity"].as_str();
+            entry["objectRef"]["resource"] == "leases"
+                && entry["objectRef"]["namespace"] == self.namespace.as_str()
+                && holder.is_some_and(|holder| holder.starts_with(&host))
+                && entry["responseStatus"]["code"].as_u64().is_some_and(|code| (200..300).contains(&code))
+        };
+        let audit = self.cluster.plane().audit();
+        let write = audit.wait_for(&format!("{host} to lead"), self.since, LIMIT, takes).await.unwrap();
+        let received: Timestamp = write["requestReceivedTimestamp"].as_str().unwrap().parse().unwrap();
+        received.duration_since(since).try_into().expect("a write after that")
     }
 }

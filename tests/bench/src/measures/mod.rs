@@ -66,11 +66,11 @@ impl Extent {
     /// The same form in at most 5 minutes.
     pub fn quick() -> Self {
         Self {
-            deletions: vec![1, 50, 300],
+            deletions: vec![1, 300],
             resources: vec![0, 1_000, 10_000],
             mass_deletion: 300,
-            latencies: 20,
-            idle_seconds: 20,
+            latencies: 10,
+            idle_seconds: 10,
             starts: 3,
             ..Self::whole()
         }

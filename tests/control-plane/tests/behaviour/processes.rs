@@ -7,12 +7,17 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// Waits until `condition` holds; fails the test when it does not within 30 s.
 pub async fn until(what: &str, condition: impl Fn() -> bool) {
-    let waited = tokio::time::timeout(Duration::from_secs(30), async {
+    until_within(Duration::from_secs(30), what, condition).await;
+}
+
+/// The same within a limit.
+pub async fn until_within(limit: Duration, what: &str, condition: impl Fn() -> bool) {
+    let waited = tokio::time::timeout(limit, async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     });
-    assert!(waited.await.is_ok(), "{what} within 30 s");
+    assert!(waited.await.is_ok(), "{what} within {limit:?}");
 }
 
 /// Whether a process runs. One that has ended and was not yet collected by its parent (a zombie) does not.

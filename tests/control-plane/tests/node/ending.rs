@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 use tokio::time::timeout;
 
-use crate::processes::{contents, end_all_working_in, pids, program, runs, send, until, working_in};
+use crate::processes::{contents, end_all_working_in, pids, program, runs, send, until, until_within, working_in};
 use crate::{apply, pod, probe_image, ready, start};
 
 /// All that came from this process, by its numbers outside, pods included.
@@ -96,6 +96,9 @@ async fn a_node_that_is_dropped_leaves_nothing() {
     until("nothing is left", || traces.left().is_empty()).await;
 }
 
+/// A server of a node starts when those before it are ready, beside another node on the same machine.
+const STARTED: Duration = Duration::from_secs(120);
+
 /// `gaap-control-plane up --node` with a temporary folder of its own.
 struct Owner {
     temporary: tempfile::TempDir,
@@ -119,7 +122,7 @@ impl Owner {
     async fn first_line(&mut self) -> String {
         let mut line = String::new();
         let mut stdout = BufReader::new(self.child.stdout.as_mut().unwrap());
-        timeout(Duration::from_secs(120), stdout.read_line(&mut line)).await.unwrap().unwrap();
+        timeout(STARTED, stdout.read_line(&mut line)).await.unwrap().unwrap();
         line
     }
 
@@ -155,7 +158,7 @@ async fn an_owner_that_is_killed_while_its_node_starts_leaves_nothing() {
     for server in ["node", "containerd", "kubelet"] {
         let owner = Owner::start();
         let there = || owner.folder().is_some_and(|folder| pids(&folder).iter().any(|(name, _)| name == server));
-        until(server, there).await;
+        until_within(STARTED, server, there).await;
         let traces = Traces::of(&owner.folder().unwrap());
         send(owner.pid(), Signal::KILL);
         until("nothing is left", || traces.left().is_empty()).await;
