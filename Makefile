@@ -19,8 +19,9 @@ demo:
 
 model:
 	@scripts/prerequisites.sh
-	@cargo build --locked --quiet --workspace --bin gaap-model
-	@exec "$${CARGO_TARGET_DIR:-target}/debug/gaap-model" full
+	@echo "building the model with everything optimised; from nothing it takes some minutes" >&2
+	@cargo build --locked --quiet --profile model --workspace --bin gaap-model
+	@exec "$${CARGO_TARGET_DIR:-target}/model/gaap-model" full
 
 image:
 	@scripts/prerequisites.sh
