@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
-use kube::runtime::reflector::ObjectRef;
 
 use crate::controller::backoff;
 use crate::controller::context::Context;
@@ -14,7 +13,7 @@ use crate::controller::failure::Failure;
 use crate::controller::finalizer;
 use crate::controller::kube_call::{KubeError, kube_call, kube_call_within};
 use crate::controller::memory::{Hold, LookRecord, Outcome, Seen, SendRecord};
-use crate::controller::object::WatchedProxy;
+use crate::controller::object::reference;
 use crate::controller::observation::{Claim, Resource};
 use crate::controller::status::{self, Plan};
 use crate::crd::GaapProxy;
@@ -147,7 +146,7 @@ pub fn look(context: &Arc<Context>, resource: &Resource) {
     let (uid, generation, proxy_id) = (resource.uid.clone(), resource.generation, resource.proxy_id.clone());
     // Only the others take places, for only the others wait for one.
     let place = resource.deleted.is_none().then(|| context.open_looks.clone().try_acquire_owned());
-    let reference = ObjectRef::<WatchedProxy>::new(&resource.name).within(&resource.namespace);
+    let reference = reference(&resource.key());
     tokio::spawn(async move {
         let (look, account) = context.cloud.sweep.look(proxy_id, priority).await;
         let seen = Seen::from(look);
@@ -171,20 +170,19 @@ pub async fn destroy(
     turn: Turn,
     request: &DestroyRequest,
 ) -> Outcome {
-    let sent = context.clock.now();
+    let sent_unix = context.clock.now().unix;
     let outcome = outcome_of(context.cloud.client.destroy_proxies(session, turn, request).await, &resource.proxy_id);
     // Whatever waits after a request waits from its answer on: the cloud may have had it only a moment before that.
-    let over = context.clock.now().monotonic;
-    let record = |outcome| SendRecord {
+    let record = SendRecord {
         attempt: request.members().first().map_or(0, |member| member.attempt),
         force: request.force(),
         client_token: request.client_token(),
-        at: over,
-        at_unix: sent.unix,
-        outcome,
+        at: context.clock.now().monotonic,
+        at_unix: sent_unix,
+        outcome: outcome.clone(),
     };
     context.memories.update(resource, |memory| {
-        memory.record_send(record(outcome.clone()));
+        memory.record_send(record);
         memory.send_hold = outcome.failure().and_then(|failure| {
             hold_after(context, failure, memory.send_failures, resource.generation, Some(session.generation()))
         });

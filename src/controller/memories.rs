@@ -107,12 +107,8 @@ impl Memories {
     /// What is remembered of this resource; an empty memory that begins now when the resource is gone.
     pub fn get(&self, resource: &Resource, now: Duration) -> Memory {
         let inner = self.lock();
-        match inner.by_uid.get(resource.uid.as_str()) {
-            Some(Kept::Whole(memory)) => memory.as_ref().clone(),
-            Some(Kept::Resting(resting)) => resting.whole(resource, &inner.hasher),
-            Some(Kept::Met { since, met_deleting }) => Memory::begin(*since, *met_deleting),
-            None => Memory::begin(now, false),
-        }
+        let kept = inner.by_uid.get(resource.uid.as_str());
+        kept.map_or_else(|| Memory::begin(now, false), |kept| kept.whole(resource, &inner.hasher))
     }
 
     /// The resource is there, as far as the watch has told.
@@ -125,12 +121,10 @@ impl Memories {
         let mut inner = self.lock();
         let Inner { by_uid, hasher, .. } = &mut *inner;
         let Some(kept) = by_uid.get_mut(resource.uid.as_str()) else { return };
-        let whole = match kept {
-            Kept::Whole(memory) => return change(memory),
-            Kept::Resting(resting) => resting.whole(resource, hasher),
-            Kept::Met { since, met_deleting } => Memory::begin(*since, *met_deleting),
-        };
-        let mut whole = Box::new(whole);
+        if let Kept::Whole(memory) = kept {
+            return change(memory);
+        }
+        let mut whole = Box::new(kept.whole(resource, hasher));
         change(&mut whole);
         *kept = Kept::Whole(whole);
     }
@@ -185,6 +179,17 @@ impl Memories {
             if let Kept::Whole(memory) = kept {
                 memory.lift_holds();
             }
+        }
+    }
+}
+
+impl Kept {
+    /// All that is remembered.
+    fn whole(&self, resource: &Resource, hasher: &RandomState) -> Memory {
+        match self {
+            Kept::Whole(memory) => memory.as_ref().clone(),
+            Kept::Resting(resting) => resting.whole(resource, hasher),
+            Kept::Met { since, met_deleting } => Memory::begin(*since, *met_deleting),
         }
     }
 }

@@ -179,11 +179,11 @@ impl Memory {
                     self.effect = Some(look.answered);
                 }
             }
-            // Asked before the request: it may have been answered from what was before it.
-            Seen::Absent if self.send.as_ref().is_some_and(|send| look.asked < send.at) => {}
             Seen::Absent => {
+                // It may have been answered from what was before the request.
+                let asked_before = self.send.as_ref().is_some_and(|send| look.asked < send.at);
                 let before = self.first_absent.as_ref().map(|(_, account)| account);
-                if before.is_none() || before != look.account.as_ref() {
+                if !asked_before && (before.is_none() || before != look.account.as_ref()) {
                     self.first_absent = look.account.clone().map(|account| (look.answered, account));
                 }
                 self.effect = Some(look.answered);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
 use kube::core::ObjectMeta;
 use kube::runtime::controller::Action;
 use tokio::sync::OwnedSemaphorePermit;
@@ -17,7 +16,7 @@ use crate::controller::decide::{Decision, Release, Step, decide};
 use crate::controller::kube_call::KubeError;
 use crate::controller::memory::Outcome;
 use crate::controller::object::WatchedProxy;
-use crate::controller::observation::{Cloud, Resource};
+use crate::controller::observation::{Cloud, Observation, Resource};
 use crate::controller::observe::observe;
 use crate::controller::report::{self, Account};
 use crate::controller::send_queue::{near, stay_away};
@@ -58,7 +57,7 @@ pub async fn reconcile(object: Arc<WatchedProxy>, context: Arc<Context>) -> Resu
             result
         }
         Err((metadata, reason)) => {
-            account.note_malformed(&metadata);
+            account.note_malformed(&metadata, object.held);
             report::malformed(&context, &metadata, &reason).await
         }
     };
@@ -122,7 +121,7 @@ impl Reconcile<'_> {
             if matches!(decision.step, Step::Release(_)) || (decision.step == Step::Wait && decision.status.is_some()) {
                 self.context.queue.leave(&self.resource.uid);
             }
-            match self.perform(decision, &observation.cloud).await? {
+            match self.perform(decision, &observation).await? {
                 Next::Decide => {}
                 Next::Return(again) => return Ok(again),
             }
@@ -131,7 +130,7 @@ impl Reconcile<'_> {
         Ok(Some(KUBE_PAUSE))
     }
 
-    async fn perform(&mut self, decision: Decision, cloud: &Cloud) -> Result<Next, ActError> {
+    async fn perform(&mut self, decision: Decision, observation: &Observation) -> Result<Next, ActError> {
         match decision.step {
             Step::AddFinalizer => match act::add_finalizer(self.context, &self.resource).await {
                 Ok(resource) => {
@@ -146,8 +145,10 @@ impl Reconcile<'_> {
                 act::look(self.context, &self.resource);
                 Ok(Next::Return(None))
             }
-            Step::Prepare { look_first } => self.prepare(look_first, decision.status.as_ref()).await,
-            Step::Destroy(request) => Ok(self.destroy(&request, cloud).await),
+            Step::Prepare { look_first } => {
+                self.prepare(look_first, decision.status.as_ref(), observation.memory.deleting_since).await
+            }
+            Step::Destroy(request) => Ok(self.destroy(&request, &observation.cloud).await),
             Step::Store => match &decision.status {
                 Some(plan) => Ok(self.store(plan).await?.unwrap_or(Next::Decide)),
                 None => Ok(Next::Decide),
@@ -198,7 +199,12 @@ impl Reconcile<'_> {
 
     /// Waits for the turn to send, then reads the resource from the API server: S1 wants that read right before the
     /// send, so nothing that can take long may come after it.
-    async fn prepare(&mut self, look_first: bool, plan: Option<&Plan>) -> Result<Next, ActError> {
+    async fn prepare(
+        &mut self,
+        look_first: bool,
+        plan: Option<&Plan>,
+        noticed: Option<Duration>,
+    ) -> Result<Next, ActError> {
         if self.context.shutdown.is_cancelled() {
             return Ok(Next::Return(None));
         }
@@ -214,8 +220,10 @@ impl Reconcile<'_> {
         let (inside, per_second) = (self.context.waiting_inside, self.context.requests_per_second);
         let most_ahead = if look_first { near(inside, per_second) } else { inside };
         if let Some(pause) = stay_away(ahead, most_ahead, per_second) {
+            let now = self.context.clock.now().monotonic;
+            let waited = noticed.map_or(Duration::ZERO, |noticed| now.saturating_sub(noticed));
             // The pace may be far below what was set, so the line may stand for longer than it seems.
-            if let Some(plan) = plan.filter(|_| pause > LONG_TURN || self.has_waited() > LONG_TURN)
+            if let Some(plan) = plan.filter(|_| pause > LONG_TURN || waited > LONG_TURN)
                 && let Some(next) = self.store(plan).await?
             {
                 return Ok(next);
@@ -281,13 +289,6 @@ impl Reconcile<'_> {
         Next::Decide
     }
 
-    /// For how long this process has known of the deletion.
-    fn has_waited(&self) -> Duration {
-        let now = self.context.clock.now().monotonic;
-        let noticed = self.context.memories.get(&self.resource, now).deleting_since;
-        noticed.map_or(Duration::ZERO, |noticed| now.saturating_sub(noticed))
-    }
-
     /// A request to destroy must be over before another replica can act. That fails while the API server takes long to
     /// renew the lease: rarely, and said in the log.
     fn may_not_send(&self) -> bool {
@@ -331,14 +332,4 @@ impl Reconcile<'_> {
 /// A read that was asked for at `read_at` is still authority for a request that is sent now.
 pub fn read_holds(read_at: Duration, now: Duration) -> bool {
     now.saturating_sub(read_at) <= act::READ_LIMIT
-}
-
-/// The proxy that an object names, for logs.
-pub fn proxy_of(object: &WatchedProxy) -> &str {
-    object.claimed.as_deref().unwrap_or_default()
-}
-
-/// `namespace/name` of an object, for logs.
-pub fn key_of(object: &WatchedProxy) -> String {
-    format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
 }

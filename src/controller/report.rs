@@ -18,7 +18,6 @@ use crate::controller::kube_call::kube_call;
 use crate::controller::object::WatchedProxy;
 use crate::controller::observation::Resource;
 use crate::controller::reasons::{Reason, condition};
-use crate::controller::reconcile::{key_of, proxy_of};
 use crate::controller::status::shorten;
 use crate::crd::{FINALIZER, GaapProxy, GaapProxyStatus};
 
@@ -42,9 +41,8 @@ pub struct Account {
 }
 
 impl Account {
-    /// Notes an object that cannot be read, of which no more is known than this.
-    pub fn note_malformed(&mut self, metadata: &ObjectMeta) {
-        let held = metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER);
+    /// Notes an object that cannot be read, of which no more is known than this. `held`: it has our finalizer.
+    pub fn note_malformed(&mut self, metadata: &ObjectMeta, held: bool) {
         self.deleted = metadata.deletion_timestamp.as_ref().map(|time| time.0.as_second());
         self.let_go = self.deleted.is_some() && !held;
         self.headline = Some(Reason::Malformed);
@@ -94,8 +92,8 @@ pub fn finish(context: &Context, object: &WatchedProxy, account: &Account, error
     if let Some(uid) = &object.uid {
         show(context, uid, account);
     }
-    let resource = key_of(object);
-    let proxy = proxy_of(object);
+    let resource = object.key.as_ref();
+    let proxy = object.claimed.as_deref().unwrap_or_default();
     let steps = account.steps.join(",");
     let reason = account.headline.map(Reason::as_str);
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);

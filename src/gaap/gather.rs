@@ -19,8 +19,8 @@ use crate::gaap::api::DESCRIBE_LIMIT;
 use crate::gaap::proxy::ProxyId;
 use crate::process::fair_line::FairLine;
 
-/// How long an id that was not found, or was refused, goes alone, and its group keeps to itself. Longer than the pause between two
-/// looks that prove an absence.
+/// How long an id that was not found, or was refused, goes alone, and its group keeps to itself. Longer than the pause
+/// between two looks that prove an absence.
 const ALONE_FOR: Duration = Duration::from_secs(60);
 /// More ids than this are not remembered; forgetting one costs a few calls.
 const MOST_ALONE: usize = 4_096;
@@ -73,7 +73,7 @@ pub(super) struct Gather<A> {
     urgent: Line,
     patient: Line,
     /// Ids that were not found or refused: when, and of which group.
-    alone: HashMap<ProxyId, (Duration, String)>,
+    apart: HashMap<ProxyId, (Duration, String)>,
     calls: u32,
     splits: u64,
     /// Refused calls that were split since a moment.
@@ -87,7 +87,7 @@ impl<A> Default for Gather<A> {
             parts: HashMap::new(),
             urgent: FairLine::default(),
             patient: FairLine::default(),
-            alone: HashMap::new(),
+            apart: HashMap::new(),
             calls: 0,
             splits: 0,
             refused: (Duration::ZERO, 0),
@@ -136,14 +136,14 @@ impl<A> Gather<A> {
     /// As `next`, but only what no other question can share a call with; the others keep their places.
     pub(super) fn next_alone(&mut self, now: Duration, waits: impl Fn(&A) -> bool) -> Option<Call<A>> {
         loop {
-            let Self { urgent, patient, alone, calls, parts, .. } = self;
+            let Self { urgent, patient, apart, calls, parts, .. } = self;
             // Nearly always there is no such thing, and nobody has to be looked through.
-            if parts.is_empty() && alone.is_empty() {
+            if parts.is_empty() && apart.is_empty() {
                 return None;
             }
             let first = pop(urgent, patient, calls, |unit| match unit {
                 Unit::Part(_) => true,
-                Unit::Id(id) => goes_alone(alone, id, now),
+                Unit::Id(id) => goes_alone(apart, id, now),
             })?;
             if let Some(call) = self.call(first, now, &waits) {
                 return Some(call);
@@ -154,7 +154,7 @@ impl<A> Gather<A> {
     fn call(&mut self, first: Unit, now: Duration, waits: impl Fn(&A) -> bool) -> Option<Call<A>> {
         let (mut batch, shared) = match first {
             Unit::Part(number) => (self.parts.remove(&number).unwrap_or_default(), false),
-            Unit::Id(id) => (self.fresh(&id, now), !goes_alone(&self.alone, &id, now)),
+            Unit::Id(id) => (self.fresh(&id, now), !goes_alone(&self.apart, &id, now)),
         };
         for row in &mut batch {
             row.askers.retain(&waits);
@@ -167,7 +167,7 @@ impl<A> Gather<A> {
     fn fresh(&mut self, id: &ProxyId, now: Duration) -> Batch<A> {
         let mut batch: Batch<A> = self.rows.remove(id).into_iter().collect();
         let Some(first) = batch.first() else { return batch };
-        if !goes_alone(&self.alone, id, now) {
+        if !goes_alone(&self.apart, id, now) {
             let room = DESCRIBE_LIMIT.saturating_sub(batch.len());
             for unit in self.companions(&first.priority.group, room, now) {
                 let Unit::Id(id) = &unit else { continue };
@@ -186,7 +186,7 @@ impl<A> Gather<A> {
     fn companions(&self, group: &String, room: usize, now: Duration) -> Vec<Unit> {
         let troubled = self.troubled(now);
         let alone = troubled.contains(&group);
-        let together = |unit: &&Unit| matches!(unit, Unit::Id(id) if !goes_alone(&self.alone, id, now));
+        let together = |unit: &&Unit| matches!(unit, Unit::Id(id) if !goes_alone(&self.apart, id, now));
         let of_line = |line| {
             let line: &Line = line;
             let others: Vec<&String> =
@@ -201,7 +201,7 @@ impl<A> Gather<A> {
 
     /// The groups that keep to themselves.
     fn troubled(&self, now: Duration) -> Vec<&String> {
-        let recent = self.alone.values().filter(|(since, _)| now.saturating_sub(*since) < ALONE_FOR);
+        let recent = self.apart.values().filter(|(since, _)| now.saturating_sub(*since) < ALONE_FOR);
         let mut groups: Vec<&String> = recent.map(|(_, group)| group).collect();
         groups.sort_unstable();
         groups.dedup();
@@ -249,11 +249,11 @@ impl<A> Gather<A> {
 
     /// The id was asked for alone, and does not exist or is refused.
     pub(super) fn set_apart(&mut self, row: &Row<A>, now: Duration) {
-        if self.alone.len() >= MOST_ALONE {
-            self.alone.retain(|_, (since, _)| now.saturating_sub(*since) < ALONE_FOR);
+        if self.apart.len() >= MOST_ALONE {
+            self.apart.retain(|_, (since, _)| now.saturating_sub(*since) < ALONE_FOR);
         }
-        if self.alone.len() < MOST_ALONE {
-            self.alone.insert(row.id.clone(), (now, row.priority.group.clone()));
+        if self.apart.len() < MOST_ALONE {
+            self.apart.insert(row.id.clone(), (now, row.priority.group.clone()));
         }
     }
 }
@@ -269,8 +269,8 @@ fn pop(urgent: &mut Line, patient: &mut Line, calls: &mut u32, kind: impl Fn(&Un
     Some(unit)
 }
 
-fn goes_alone(alone: &HashMap<ProxyId, (Duration, String)>, id: &ProxyId, now: Duration) -> bool {
-    alone.get(id).is_some_and(|(since, _)| now.saturating_sub(*since) < ALONE_FOR)
+fn goes_alone(apart: &HashMap<ProxyId, (Duration, String)>, id: &ProxyId, now: Duration) -> bool {
+    apart.get(id).is_some_and(|(since, _)| now.saturating_sub(*since) < ALONE_FOR)
 }
 
 #[cfg(test)]

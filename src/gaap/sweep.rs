@@ -214,17 +214,15 @@ impl Sweeper {
         let now = self.clock.now().monotonic;
         let gone = result.as_ref().is_err_and(|error| error.class() == Class::Gone);
         let refused = result.as_ref().is_err_and(CallError::may_concern_one_id);
-        if asked.len() > 1 && gone {
-            return self.waiting.split(batch);
-        }
-        // Handed to all, it would hold up for minutes those whom it says nothing about.
-        if asked.len() > 1 && refused {
-            match self.waiting.split_refused(batch, now) {
+        match batch.as_slice() {
+            [only] if gone || refused => self.waiting.set_apart(only, now),
+            _ if gone => return self.waiting.split(batch),
+            // Handed to all, it would hold up for minutes those whom it says nothing about.
+            _ if refused => match self.waiting.split_refused(batch, now) {
                 Ok(()) => return,
                 Err(back) => batch = back,
-            }
-        } else if gone || refused {
-            batch.iter().for_each(|row| self.waiting.set_apart(row, now));
+            },
+            _ => {}
         }
         answer_all(batch, account, |id| Look::of(&result, &asked, id));
     }

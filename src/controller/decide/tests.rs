@@ -200,8 +200,12 @@ fn another_account_or_endpoint_is_never_asked() {
 fn an_absence_that_was_asked_for_before_the_request_is_no_first_one() {
     let mut observation = running(0.0);
     observation.memory.record_send(sent(2.0, accepted()));
+    observation.memory.look_failures = 1;
+    observation.memory.look_hold = Some(Hold { until: mono(600.0), lifted_by_change_from: None });
     let late = LookRecord { answered: mono(3.0), ..looked(1.0, Seen::Absent) };
     observation.memory.record_look(late);
+    let Memory { first_absent, look_failures, look_hold, .. } = &observation.memory;
+    assert_eq!((first_absent, *look_failures, look_hold), (&None, 0, &None), "an answer ends the pauses all the same");
     observation.memory.record_look(looked(4.0, Seen::Failed(failure(Class::Backoff))));
     observation.memory.record_look(looked(9.0, Seen::Absent));
     assert!(!matches!(decide(&observation, at(9.0)).step, Step::Release(_)));

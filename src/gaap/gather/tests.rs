@@ -236,9 +236,9 @@ fn a_hundred_groups_of_one_are_asked_for_together_and_split_in_the_middle() {
 fn what_is_remembered_of_absent_ids_is_bounded_and_makes_room() {
     let mut gather = Gather::<u32>::default();
     (0..2 * MOST_ALONE).for_each(|number| absent(&mut gather, number, "a", NOW));
-    assert_eq!(gather.alone.len(), MOST_ALONE);
+    assert_eq!(gather.apart.len(), MOST_ALONE);
     absent(&mut gather, 99_999, "a", NOW + ALONE_FOR);
-    assert_eq!(gather.alone.len(), 1);
+    assert_eq!(gather.apart.len(), 1);
 }
 
 #[test]

@@ -82,6 +82,11 @@ impl<'a> Call<'a> {
         (200..300).contains(&self.code)
     }
 
+    /// The API server said no: it did not take effect. Any other failure may have.
+    pub fn refused(&self) -> bool {
+        (400..500).contains(&self.code)
+    }
+
     /// One that changes objects, whether it was let through or not.
     pub fn is_write(&self) -> bool {
         matches!(self.verb, "create" | "update" | "patch" | "delete" | "deletecollection")

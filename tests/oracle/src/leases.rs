@@ -47,7 +47,7 @@ pub(crate) fn unheard_release(audit: &AuditLog<'_>, context: &Context, from: Mom
         let holder = call.request().and_then(|lease| lease.pointer("/spec/holderIdentity")).and_then(Value::as_str);
         call.request().is_some() && holder.unwrap_or_default().is_empty() && !call.verb.starts_with("delete")
     };
-    let unheard = |call: &Call<'_>| !call.succeeded() && !(400..500).contains(&call.code);
+    let unheard = |call: &Call<'_>| !call.succeeded() && !call.refused();
     audit.calls.iter().any(|call| {
         let between = from <= call.received && call.received <= to;
         between && call.by_operator && is_write(call, context) && unheard(call) && gives_back(call)

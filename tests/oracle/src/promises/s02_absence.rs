@@ -62,7 +62,7 @@ pub(super) fn unheard_removal<'b>(case: &'b Case<'_>, object: &'b Object<'_>) ->
         };
         call.name == object.name && call.namespace == object.namespace && call.by_operator && tests_uid()
     };
-    let unheard = |call: &&Call<'_>| call.answered().is_none() && !(400..499).contains(&call.code);
+    let unheard = |call: &&Call<'_>| call.answered().is_none() && !call.refused();
     let call = case
         .audit
         .on_proxies()
