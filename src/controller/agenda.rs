@@ -46,7 +46,7 @@ struct Entry {
     /// Due whatever the time is. Apart from `at`, which a reconcile that is under way sets when it ends: it may have begun
     /// before what this wake is about, and would undo it.
     woken: bool,
-    /// It is being deleted, and somebody waits for that; or it has no finalizer yet, and would be lost with a deletion.
+    /// See [`WatchedProxy::is_urgent`].
     urgent: bool,
 }
 

@@ -57,6 +57,12 @@ impl WatchedProxy {
         self.names.resource_version = None;
     }
 
+    /// It waits for nobody when all are reconciled: somebody waits for its deletion, or it has no finalizer yet, and would
+    /// be lost with a deletion.
+    pub fn is_urgent(&self) -> bool {
+        self.deleting || !self.held
+    }
+
     /// The object, or its metadata and why it cannot be read.
     pub fn read(&self) -> Result<GaapProxy, Box<InvalidObject>> {
         let named = |mut metadata: ObjectMeta| {
@@ -195,6 +201,17 @@ mod tests {
         assert!(invalid.error.contains("boolean"), "{}", invalid.error);
         assert_eq!((invalid.metadata.name.as_deref(), invalid.metadata.generation), (Some("odd"), Some(7)));
         assert_eq!((object.claimed.as_deref(), object.uid.as_deref()), (Some("link-11112222"), Some("u")));
+    }
+
+    #[test]
+    fn who_is_deleted_or_has_no_finalizer_of_ours_is_urgent() {
+        let object = |finalizer: &str, deleted: Option<&str>| -> WatchedProxy {
+            let metadata = json!({"name": "a", "finalizers": [finalizer], "deletionTimestamp": deleted});
+            serde_json::from_value(json!({ "metadata": metadata })).unwrap()
+        };
+        let now = Some("2026-01-02T00:00:00Z");
+        let cases = [(FINALIZER, None), (FINALIZER, now), ("other/one", None), ("other/one", now)];
+        assert_eq!(cases.map(|(held, deleted)| object(held, deleted).is_urgent()), [false, true, true, true]);
     }
 
     #[test]

@@ -150,7 +150,7 @@ fn index(context: &Context, event: &Event<WatchedProxy>) {
                 context.memories.meet(uid, context.clock.now().monotonic, object.deleting);
                 context.metrics.meet(uid);
             }
-            context.agenda.meet(&object.key, object.deleting || !object.held);
+            context.agenda.meet(&object.key, object.is_urgent());
             context.claims.put(object)
         }
         Event::Delete(object) => {
