@@ -146,6 +146,13 @@ fn describe(resource: Resource<'_>) -> String {
     )
 }
 
+/// Refused before the API server knew whose it was, so it had no effect and is nobody's: a wrong token, or a caller that
+/// hung up while its token was looked up. Without a name and let through would be a hole in the log.
+fn is_of_nobody(entry: &Value) -> bool {
+    entry.pointer("/user/username").is_none()
+        && entry.pointer("/responseStatus/code").and_then(Value::as_i64) == Some(401)
+}
+
 /// Evidence without secrets: an entry that holds one is left out.
 pub(crate) fn evidence(source: Source, line: &str, entry: &Value, context: &Context) -> Evidence {
     let mut entry = entry.clone();
@@ -168,7 +175,7 @@ impl<'a> AuditLog<'a> {
     pub fn read(entries: &'a [Value], context: &Context) -> Self {
         let mut log = Self { calls: Vec::new(), unreadable: Vec::new() };
         for (number, entry) in entries.iter().enumerate() {
-            if entry.get("stage").and_then(Value::as_str) == Some("RequestReceived") {
+            if entry.get("stage").and_then(Value::as_str) == Some("RequestReceived") || is_of_nobody(entry) {
                 continue;
             }
             match Call::read(number, entry, context) {

@@ -48,6 +48,21 @@ fn an_entry_that_cannot_be_read_makes_the_verdict_unclean() {
 }
 
 #[test]
+fn a_request_without_a_user_was_refused_or_is_a_hole_in_the_log() {
+    for (code, is_clean) in [(401, true), (200, false)] {
+        let mut story = Story::new();
+        requested(&mut story);
+        let mut entry = story.audit[2].clone();
+        entry["user"] = json!({});
+        entry["stage"] = json!("ResponseStarted");
+        entry["responseStatus"]["code"] = json!(code);
+        story.audit.push(entry);
+        let verdict = story.judged();
+        assert_eq!(verdict.is_clean(), is_clean, "{code}: {verdict}");
+    }
+}
+
+#[test]
 fn a_finalizer_taken_off_by_hand_is_a_notice_and_breaks_nothing() {
     let mut story = Story::new();
     requested(&mut story).user_edits(EDGE, |object| {
