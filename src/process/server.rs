@@ -9,12 +9,29 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::process::metrics::{CONTENT_TYPE, encode};
 use crate::process::readiness::Readiness;
+
+/// Connections of one server at a time: a kubelet, a scraper and some people. More of them wait to be accepted.
+const CONNECTIONS: usize = 100;
+/// For a connection from its first to its last byte: no answer of these servers takes long.
+const CONNECTION_DEADLINE: Duration = Duration::from_secs(10);
+/// After a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+#[derive(Clone, Copy)]
+struct Limits {
+    connections: usize,
+    deadline: Duration,
+}
 
 /// Why a server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -89,26 +106,50 @@ async fn serve(
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     tracing::info!(flag, address = %bound, "listening");
-    let router = router.layer(axum::middleware::from_fn(deadline));
     tokio::spawn(async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(end.cancelled_owned()).await;
-        if let Err(error) = served {
-            tracing::error!(%error, flag, "a server ended");
+        let limits = Limits { connections: CONNECTIONS, deadline: CONNECTION_DEADLINE };
+        tokio::select! {
+            () = end.cancelled() => {}
+            () = accept(listener, router, limits) => {}
         }
     });
     Ok(())
 }
 
-/// No answer of these servers takes long; a reader that never reads must not hold one for ever.
-async fn deadline(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
-    match tokio::time::timeout(Duration::from_secs(5), next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+/// Our own loop, and not `axum::serve`: that one has neither a limit of connections nor a deadline, so whoever can reach
+/// the port and sends nothing would hold memory and file descriptors for ever.
+async fn accept(listener: TcpListener, router: Router, limits: Limits) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    // Nobody closes the semaphore; were it closed, nobody could be served.
+    while let Ok(place) = places.clone().acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(converse(stream, router.clone(), limits.deadline, place));
+            }
+            // Out of file descriptors, most likely: trying again at once would only burn the processor.
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One request, so that one deadline is enough for whoever sends slowly and whoever reads slowly.
+async fn converse(stream: TcpStream, router: Router, deadline: Duration, _place: OwnedSemaphorePermit) {
+    let service = TowerToHyperService::new(router);
+    let connection = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+    match tokio::time::timeout(deadline, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a connection broke"),
+        Err(_) => tracing::debug!("a connection took too long"),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
@@ -130,5 +171,33 @@ mod tests {
         assert_eq!(body, "credentials: not there yet\n");
         readiness.set_ready("credentials");
         assert_eq!(readyz(State(readiness)).await.status(), StatusCode::OK);
+    }
+
+    /// What a connection is answered until it is closed.
+    async fn answered(address: SocketAddr, sent: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn who_sends_nothing_is_hung_up_on_and_keeps_the_next_one_waiting_no_longer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/healthz", get(async || "ok\n"));
+        let deadline = Duration::from_millis(200);
+        let server = tokio::spawn(accept(listener, router, Limits { connections: 1, deadline }));
+        let begun = std::time::Instant::now();
+        let (silent, slow, served) = tokio::join!(
+            answered(address, ""),
+            answered(address, "GET /healthz HTTP/1.1\r\nHost:"),
+            answered(address, "GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n"),
+        );
+        assert_eq!((silent.as_str(), slow.as_str()), ("", ""));
+        assert!(served.starts_with("HTTP/1.1 200 OK") && served.ends_with("ok\n"), "{served}");
+        assert!(begun.elapsed() >= 2 * deadline, "there is one place, and two held it: {:?}", begun.elapsed());
+        server.abort();
     }
 }

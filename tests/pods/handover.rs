@@ -45,8 +45,9 @@ async fn a_deleted_leader_pod_hands_over_at_once() {
     install.kubectl(&["delete", "pod", &leader, "--wait=false"]).await;
     let time = install.succeeded(&leader).await;
     took("kubectl delete pod", time);
-    // The kubelet passes SIGTERM on when it hears of the deletion; from then on it is 2 s.
-    assert!(time < Duration::from_secs(5), "{time:?}");
+    // From SIGTERM on it is 2 s, which the tests of the process hold; the kubelet passes SIGTERM on when it comes to it.
+    // A Lease that nobody gave back would be free after 13 s at the earliest, for it was renewed within the last two.
+    assert!(time < Duration::from_secs(10), "{time:?}");
     ends_well(install).await;
 }
 
@@ -74,7 +75,7 @@ async fn a_leader_that_was_stopped_past_its_lease_ends_and_stands_by_when_it_goe
     let time = install.succeeded(&leader).await;
     took("SIGSTOP", time);
     assert!(time < ONE_LEASE, "{time:?}");
-    install.gone("edge-1").await;
+    // At once: after three failed probes, 23 s at the earliest, the kubelet would end it.
     install.signal(&leader, Signal::CONT).await;
     until("the restart of the one that was stopped", PATIENCE, async || {
         let pod = install.pod(&leader).await.ok_or("the pod is gone")?;

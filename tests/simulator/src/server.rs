@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,6 +28,8 @@ use crate::wire::MAXIMUM_BODY;
 
 /// How long a closed listener waits between two tries to get its port back.
 const REBIND_INTERVAL: Duration = Duration::from_millis(20);
+/// Connections that may wait to be accepted, as many as tokio's own listeners let wait.
+const BACKLOG: u32 = 1_024;
 /// How long a connection may take to finish its answer when the simulator ends.
 const DRAIN: Duration = Duration::from_millis(200);
 
@@ -93,14 +95,23 @@ async fn drain(tracker: &TaskTracker, generation: &CancellationToken) {
     }
 }
 
-/// Keeps the port closed for a time and gets it back; `None` when the simulator ends meanwhile.
+/// Keeps the port closed for a time and opens it again; `None` when the simulator ends meanwhile.
+///
+/// The port is bound all the while, without a listener: connections are refused, and the system gives it to nobody else.
 async fn reopen(shared: &Shared, address: SocketAddr, closed_for: Duration) -> Option<TcpListener> {
-    tokio::select! {
-        () = shared.shutdown.cancelled() => return None,
-        () = tokio::time::sleep(closed_for) => {}
-    }
+    let opens = tokio::time::Instant::now() + closed_for;
     loop {
-        match TcpListener::bind(address).await {
+        let listener = match bind(address) {
+            Ok(socket) => {
+                tokio::select! {
+                    () = shared.shutdown.cancelled() => return None,
+                    () = tokio::time::sleep_until(opens) => {}
+                }
+                socket.listen(BACKLOG)
+            }
+            Err(error) => Err(error),
+        };
+        match listener {
             Ok(listener) => return Some(listener),
             Err(error) => tracing::warn!(%error, %address, "the port is not free yet"),
         }
@@ -109,6 +120,14 @@ async fn reopen(shared: &Shared, address: SocketAddr, closed_for: Duration) -> O
             () = tokio::time::sleep(REBIND_INTERVAL) => {}
         }
     }
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Connections of the listener before may linger.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// One connection from its first to its last byte.
