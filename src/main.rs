@@ -140,6 +140,7 @@ fn context(
         agenda: Default::default(),
         open_looks: Arc::new(Semaphore::new(OPEN_LOOKS)),
         open_requests: Arc::new(Semaphore::new(usize::from(settings.concurrency / 2).max(1))),
+        refusals: Default::default(),
         queue: Default::default(),
         clock,
         leadership,

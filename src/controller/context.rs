@@ -11,6 +11,7 @@ use crate::controller::claims::ClaimsIndex;
 use crate::controller::memories::Memories;
 use crate::controller::metrics::ControllerMetrics;
 use crate::controller::observation::Timing;
+use crate::controller::permissions::Refusals;
 use crate::controller::publisher::Publisher;
 use crate::controller::send_queue::SendQueue;
 use crate::controller::wake::Wakes;
@@ -64,6 +65,8 @@ pub struct Context {
     /// A place for each request to destroy that is open: half of the workers, so that a cloud that does not answer leaves the
     /// others for everything else.
     pub open_requests: Arc<Semaphore>,
+    /// What the API server has forbidden.
+    pub refusals: Refusals,
     /// The line for DestroyProxies.
     pub queue: SendQueue,
     /// Time.

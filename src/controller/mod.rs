@@ -18,6 +18,7 @@ pub mod object;
 pub mod observation;
 pub mod observe;
 pub mod own_pod;
+pub mod permissions;
 pub mod publisher;
 pub mod reasons;
 pub mod reconcile;

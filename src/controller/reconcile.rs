@@ -61,6 +61,9 @@ pub async fn reconcile(object: Arc<WatchedProxy>, context: Arc<Context>) -> Resu
             report::malformed(&context, &metadata, &reason).await
         }
     };
+    if matches!(&result, Err(ActError::Kube(error)) if error.is_forbidden()) {
+        context.refusals.note();
+    }
     // Whoever cannot be brought to send must not keep the others from it.
     if let (true, Some(uid)) = (result.is_err() || malformed, &object.uid) {
         context.queue.leave(uid);

@@ -16,6 +16,7 @@ use crate::controller::context::Context;
 use crate::controller::crd_wait::{CRD, wait_for_crd};
 use crate::controller::kube_call::is_unserved;
 use crate::controller::object::WatchedProxy;
+use crate::controller::permissions;
 use crate::controller::reconcile::reconcile;
 use crate::controller::scopes::Join;
 use crate::gaap::{self, SessionState};
@@ -64,7 +65,11 @@ pub async fn run(context: Arc<Context>, namespaces: &[String], concurrency: u16,
             }
         });
     let waking = async {
-        tokio::join!(begun(&context), sessions(&context, &readiness));
+        tokio::join!(
+            begun(&context),
+            sessions(&context, &readiness),
+            permissions::tell(&context, namespaces, &readiness),
+        );
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -113,7 +118,7 @@ fn joined(
             // Not handed on: kube would hold back every trigger, the answers of the cloud too, for the back-off of
             // one watch. The watch itself goes on after its own back-off.
             Err(error) => {
-                watch_failed(&error, join.complete(), &readiness);
+                watch_failed(&error, join.complete(), &readiness, &context);
                 Vec::new()
             }
         };
@@ -127,17 +132,20 @@ fn joined(
     })
 }
 
-fn watch_failed(error: &watcher::Error, listed: bool, readiness: &Readiness) {
+fn watch_failed(error: &watcher::Error, listed: bool, readiness: &Readiness, context: &Context) {
     tracing::warn!(%error, "watching gaapproxies failed; it is tried again");
     if !listed {
         readiness.set_waiting(FIRST_LIST, format!("gaapproxies cannot be listed: {error}"));
     }
-    let missing = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => is_unserved(status),
-        _ => false,
+    let (watcher::Error::InitialListFailed(kube::Error::Api(status))
+    | watcher::Error::WatchStartFailed(kube::Error::Api(status))) = error
+    else {
+        return;
     };
-    if missing {
+    if status.is_forbidden() {
+        context.refusals.note();
+    }
+    if is_unserved(status) {
         readiness.set_waiting(CRD, "the API server no longer serves gaapproxies");
     }
 }

@@ -9,7 +9,8 @@ use gaap_simulator::{Fault, Kind};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::harness::{Cluster, LIMIT, RELEASE, SYSTEM, World, guard, operator_program, operator_user, run, until};
+use crate::harness::{Cluster, LIMIT, SYSTEM, World, guard, operator_program, operator_user, run, until};
+use crate::permissions::{grant, rules, without};
 
 /// Runs the check and returns whether it succeeded, and its lines.
 async fn check(world: &World) -> (bool, Vec<String>) {
@@ -95,15 +96,10 @@ async fn what_the_cloud_refuses_is_named_with_what_to_do(world: &World) {
 async fn without_rights_the_check_names_every_verb_that_is_missing() {
     let cluster = Cluster::own().await;
     let world = stopped_world("check rights", &cluster).await;
-    let role = cluster.kubectl(&["get", "clusterrole", RELEASE, "-o", "json"]).await;
-    let mut rules = serde_json::from_str::<Value>(&role).unwrap()["rules"].clone();
-    let grant = async |rules: &Value| {
-        let patch = json!({ "rules": rules }).to_string();
-        cluster.kubectl(&["patch", "clusterrole", RELEASE, "--type=merge", "-p", &patch]).await;
-    };
+    let rules = rules(&cluster).await;
 
     // All that the chart grants is asked for, and nothing else.
-    grant(&json!([])).await;
+    grant(&cluster, &json!([])).await;
     let lacking = until("a check that misses everything", LIMIT, async || {
         let (succeeded, lines) = check(&world).await;
         let missing = failed(&lines).into_iter().filter_map(|line| line.split_once(": may not "));
@@ -115,8 +111,7 @@ async fn without_rights_the_check_names_every_verb_that_is_missing() {
     assert!(lacking.iter().any(|line| line.contains("grant it to the account above")), "{lacking:#?}");
     assert!(lacking.last().unwrap().ends_with("checks failed"), "{lacking:#?}");
 
-    rules[0]["verbs"].as_array_mut().unwrap().retain(|verb| verb != "watch");
-    grant(&rules).await;
+    grant(&cluster, &without(&rules, "watch")).await;
     until("a check that misses one verb", LIMIT, async || {
         let (succeeded, lines) = check(&world).await;
         match failed(&lines).as_slice() {

@@ -34,6 +34,7 @@ mod malformed;
 mod namespace;
 mod never_seen;
 mod pace;
+mod permissions;
 mod process;
 mod recreate;
 mod retain;

@@ -84,6 +84,10 @@ async fn the_permissions_used_over_all_tests_are_those_granted_and_none_was_deni
             assert_eq!(permission.verb, "get", "{permission}");
             continue;
         }
+        // Whoever was refused something asks what is missing, which every authenticated user may too.
+        if permission.resource.starts_with("selfsubject") {
+            continue;
+        }
         let parts = [permission.resource.as_str(), permission.subresource.as_str()];
         let resource = parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/");
         used.insert((permission.verb.clone(), resource, permission.group.clone()));

@@ -60,7 +60,7 @@ const SENDS: &[Trouble] = &[
     trouble("answer-lost", Kind::AnswerLost, plain, ONCE),
     trouble("reset-mid-body", Kind::ResetMidBody, plain, ONCE),
     // It has its effect long after the operator gave it up and sent the same again.
-    trouble("delay, after the caller gave up", Kind::Delay, |fault| fault.before().delay(6_000), TWICE),
+    trouble("delay, after the caller gave up", Kind::Delay, |fault| fault.before().delay(10_000), TWICE),
     trouble("delay after commit", Kind::Delay, |fault| fault.after().delay(4_000), ONCE),
     trouble("hang before", Kind::Hang, Fault::before, TWICE),
     trouble("hang after commit", Kind::Hang, Fault::after, ONCE),

@@ -72,8 +72,17 @@ impl Cloud {
     }
 
     /// A call of the control API that must succeed.
+    ///
+    /// A busy node takes the simulator out of its Service at times. So it is tried again: where once and twice are the
+    /// same, and where it did not arrive.
     pub async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
-        self.ask(method, path, body).await.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+        until(&format!("{method} {path}"), LIMIT, async || match self.ask(method, path, body.clone()).await {
+            Err(error) if method == "POST" && !error.contains("no endpoints available") => {
+                panic!("{method} {path}: {error}")
+            }
+            answer => answer,
+        })
+        .await
     }
 
     /// Scripts a fault; returns its number.

@@ -7,6 +7,7 @@ use control_plane::Position;
 use futures::future::join_all;
 use gaap_operator::crd::GaapProxy;
 use gaap_simulator::{DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY, DEFAULT_UIN};
+use k8s_openapi::jiff::Timestamp;
 use kube::api::Api;
 use oracle::{Account, Context, Secret};
 use serde_json::{Value, json};
@@ -34,9 +35,9 @@ pub struct Install {
     /// A permission is taken away in this test.
     pub expects_denials: bool,
     since: Option<Position>,
-    /// When the release was uninstalled. Its permissions go before its pods, which may then be refused to give the Lease
-    /// back: a reinstall waits for its expiry.
-    uninstalled: std::sync::Mutex<Vec<String>>,
+    /// From when to when the release was uninstalled. Its permissions go before its pods, which may then be refused to give
+    /// the Lease back: a reinstall waits for its expiry.
+    uninstalled: std::sync::Mutex<Vec<(Timestamp, Timestamp)>>,
     logs: std::sync::Mutex<Vec<String>>,
 }
 
@@ -117,7 +118,7 @@ impl Install {
     /// `helm uninstall`, after the logs of the pods were read.
     pub async fn uninstall(&self) {
         self.keep_logs().await;
-        self.uninstalled.lock().unwrap().push(format!("{:.6}", k8s_openapi::jiff::Timestamp::now()));
+        let from = Timestamp::now();
         self.helm(&["uninstall", RELEASE, "--wait"]).await;
         // Helm waits for what it made: the pods, which a controller made, may still be ending and ask for a while.
         until("the end of every pod", PATIENCE, async || {
@@ -125,6 +126,7 @@ impl Install {
             if pods.is_empty() { Ok(()) } else { Err(format!("{pods:?}")) }
         })
         .await;
+        self.uninstalled.lock().unwrap().push((from, Timestamp::now()));
     }
 
     /// `kubectl` in the namespace.
@@ -222,12 +224,11 @@ impl Install {
         let user = format!("system:serviceaccount:{}:{RELEASE}", self.namespace);
         let audit = self.bed.plane.settled_audit(since).await.unwrap();
         let uninstalled = self.uninstalled.lock().unwrap().clone();
-        let within = |entry: &&Value, start: &String| {
-            let time = entry["requestReceivedTimestamp"].as_str().unwrap_or_default();
-            start.as_str() <= time && seconds_between(start, time) < 30.0
-        };
         let mut denied = oracle::denied(&audit, &user);
-        denied.retain(|entry| !uninstalled.iter().any(|start| within(entry, start)));
+        denied.retain(|entry| {
+            let time = entry["requestReceivedTimestamp"].as_str().unwrap_or_default().parse::<Timestamp>().unwrap();
+            !uninstalled.iter().any(|(from, to)| *from <= time && time <= *to)
+        });
         assert!(
             denied.is_empty() != self.expects_denials,
             "{}: RBAC denied requests of the operator:\n{denied:#?}",
@@ -253,11 +254,6 @@ impl Install {
         println!("{}: {verdict}", self.namespace);
         assert!(verdict.is_clean(), "{}: the oracle says\n{verdict}", self.namespace);
     }
-}
-
-fn seconds_between(earlier: &str, later: &str) -> f64 {
-    let time = |text: &str| text.parse::<k8s_openapi::jiff::Timestamp>().unwrap();
-    time(later).duration_since(time(earlier)).as_secs_f64()
 }
 
 /// The id of a proxy of the cloud.

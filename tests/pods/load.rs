@@ -7,7 +7,7 @@ use futures::StreamExt;
 use kube::api::PostParams;
 use serde_json::json;
 
-use crate::bed::{own_node, run};
+use crate::bed::own_node;
 use crate::install::{Install, proxy};
 use crate::patience::until;
 
@@ -40,13 +40,12 @@ async fn ten_thousand_resources_fit_into_the_default_memory_limit() {
         .await;
     let path = format!("/api/v1/namespaces/{}/pods", install.namespace);
     until("every resource to be seen in the cloud", MIRRORED, async || {
+        // The mirroring is what is waited for, and it needs the processor.
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let leader = install.leader().await;
-        let mut command = install.bed.plane.kubectl();
-        command.args(["get", "--raw", &format!("{path}/{leader}:8080/proxy/metrics")]);
-        let (succeeded, metrics) = run(command, None).await;
-        if !succeeded {
-            return Err(metrics);
-        }
+        let request = http::Request::get(format!("{path}/{leader}:8080/proxy/metrics")).body(Vec::new()).unwrap();
+        let asked = tokio::time::timeout(Duration::from_secs(10), install.bed.client.request_text(request)).await;
+        let metrics = asked.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         let running = metrics.lines().find_map(|line| line.strip_prefix("gaap_proxies{state=\"RUNNING\"} "));
         if running == Some(&RESOURCES.to_string()) { Ok(()) } else { Err(format!("{running:?}")) }
     })

@@ -63,25 +63,24 @@ impl Install {
         .await;
     }
 
-    /// The name of the pod that holds the Lease; empty when none does.
+    /// Who holds the Lease: a process, named after its pod; empty when none does.
     pub async fn holder(&self) -> String {
         let api: Api<Lease> = Api::namespaced(self.bed.client.clone(), &self.namespace);
         let get = async || api.get_opt("gaap-operator").await.map_err(|error| error.to_string());
         let lease = until("the Lease", LIMIT, get).await;
-        let holder = lease.and_then(|lease| lease.spec?.holder_identity).unwrap_or_default();
-        holder.split('_').next().unwrap_or_default().to_owned()
+        lease.and_then(|lease| lease.spec?.holder_identity).unwrap_or_default()
     }
 
     /// The pod that leads.
     pub async fn leader(&self) -> String {
         until("a leader", PATIENCE, async || match self.holder().await {
             holder if holder.is_empty() => Err("nobody holds the Lease".to_owned()),
-            holder => Ok(holder),
+            holder => Ok(holder.split('_').next().unwrap_or_default().to_owned()),
         })
         .await
     }
 
-    /// Waits until another pod leads; how long that took.
+    /// Waits until another process leads, of the same pod if it was started again; how long that took.
     pub async fn succeeded(&self, former: &str) -> Duration {
         let asked = Instant::now();
         until(&format!("a successor of {former}"), PATIENCE, async || match self.holder().await {

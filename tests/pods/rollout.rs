@@ -1,8 +1,11 @@
 //! New versions in the middle of many deletions.
 
 use crate::bed::PREVIOUS_CHART;
-use crate::install::{Install, RELEASE};
-use gaap_simulator::{DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY};
+use gaap_simulator::{DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY, Fault, Kind};
+use serde_json::json;
+
+use crate::install::{Install, PATIENCE, RELEASE, proxy};
+use crate::patience::until;
 
 async fn all_gone(install: &Install) {
     install.kubectl(&["wait", "--for=delete", "gaapproxies", "--all", "--timeout=120s"]).await;
@@ -33,10 +36,24 @@ async fn an_upgrade_from_the_previous_chart_goes_on_with_its_deletions() {
     install.create(1..=12).await;
     install.available().await;
     install.keep_logs().await;
+    // The one replica before has no Lease and acts until it ends, beside the first of the new ones. So that it is known
+    // who does what, no proxy is gone before it has ended.
+    install.cloud.fault(Fault::new(Kind::StuckDestroying).on("DestroyProxies").times(0)).await;
     install.kubectl(&["delete", "gaap", "--all", "--wait=false"]).await;
+    until("every request to be accepted", PATIENCE, async || {
+        let mut accepted = 0;
+        for number in 1..=12 {
+            accepted += install.cloud.accepted(&proxy(number)).await;
+        }
+        if accepted == 12 { Ok(()) } else { Err(format!("{accepted} are")) }
+    })
+    .await;
     install.helm_install(&["--wait"]).await;
-    all_gone(&install).await;
     install.all_ready(2).await;
+    for number in 1..=12 {
+        install.cloud.call("PATCH", &format!("/proxies/{}", proxy(number)), Some(json!({"vanishInMs": 0}))).await;
+    }
+    all_gone(&install).await;
     install.destroyed_once(1..=12).await;
     install.finish().await;
 }

@@ -1,0 +1,59 @@
+//! Permissions that are taken from an operator at work.
+//!
+//! On a control plane of its own: what the chart grants is changed there, and rbac.rs compares what is granted on the
+//! shared one with what is used.
+
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::harness::{Cluster, LIMIT, PROXY, RELEASE, WatchKind, World, until};
+
+/// What the chart grants on resources, in all namespaces.
+pub async fn rules(cluster: &Cluster) -> Value {
+    let role = cluster.kubectl(&["get", "clusterrole", RELEASE, "-o", "json"]).await;
+    serde_json::from_str::<Value>(&role).unwrap()["rules"].clone()
+}
+
+/// Grants this instead.
+pub async fn grant(cluster: &Cluster, rules: &Value) {
+    let patch = json!({ "rules": rules }).to_string();
+    cluster.kubectl(&["patch", "clusterrole", RELEASE, "--type=merge", "-p", &patch]).await;
+}
+
+/// The rules without a verb on the resources themselves.
+pub fn without(rules: &Value, verb: &str) -> Value {
+    let mut rules = rules.clone();
+    rules[0]["verbs"].as_array_mut().unwrap().retain(|granted| granted != verb);
+    rules
+}
+
+#[tokio::test]
+async fn what_is_taken_from_an_operator_at_work_is_named_until_it_is_granted_again() {
+    let cluster = Cluster::own().await;
+    let world = World::build("rights lost").on(&cluster).gate().start().await;
+    let (granted, from) = (rules(&cluster).await, Timestamp::now());
+
+    // The open watch goes on, so a write meets the refusal first.
+    grant(&cluster, &without(&granted, "patch")).await;
+    world.create("edge", PROXY).await;
+    world.operator().waits_for(&["permissions: ", "may not patch on gaapproxies (gaap-operator.io)"]).await;
+    grant(&cluster, &granted).await;
+    world.available("edge").await;
+    world.operator().ready().await;
+
+    grant(&cluster, &without(&granted, "watch")).await;
+    until("the word on the watch", LIMIT, async || {
+        // More than once, for the API server may not have read the new rules when the first one begins anew.
+        world.gate().open_watches(WatchKind::Ended);
+        let said = world.operator().readyz().await?.1;
+        if said.contains("may not watch on gaapproxies") { Ok(()) } else { Err(said) }
+    })
+    .await;
+    world.delete("edge").await;
+    grant(&cluster, &granted).await;
+    world.operator().ready().await;
+    world.gone("edge").await;
+    assert_eq!(world.accepted(PROXY), 1);
+    world.excuse_denials_since(from);
+    world.finish().await;
+}
