@@ -182,6 +182,7 @@ mod tests {
         answer
     }
 
+    #[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
     #[tokio::test]
     async fn who_sends_nothing_is_hung_up_on_and_keeps_the_next_one_waiting_no_longer() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

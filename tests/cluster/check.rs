@@ -156,6 +156,14 @@ async fn the_lease_is_granted_by_name_and_nothing_else_of_its_kind() {
         run(command, None).await.1.trim().starts_with("yes")
     };
     let place = ["-n", SYSTEM];
+    until("the API server to have read the rules", LIMIT, async || {
+        if may(&[&["get", "leases/gaap-operator"], place.as_slice()].concat()).await {
+            Ok(())
+        } else {
+            Err("no".to_owned())
+        }
+    })
+    .await;
     for verb in ["get", "list", "watch", "update"] {
         assert!(may(&[&[verb, "leases/gaap-operator"], place.as_slice()].concat()).await, "{verb}");
         assert!(!may(&[&[verb, "leases/kube-controller-manager"], place.as_slice()].concat()).await, "{verb} another");

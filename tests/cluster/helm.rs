@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{CHART, Cluster, PROXY, RELEASE, SYSTEM, World, manifest};
+use crate::harness::{CHART, Cluster, LIMIT, PROXY, RELEASE, SYSTEM, World, manifest, until};
 
 #[tokio::test]
 async fn uninstall_leaves_resources_and_definition_in_place_and_destroys_nothing() {
@@ -101,6 +101,10 @@ async fn a_release_for_some_namespaces_grants_nothing_elsewhere() {
         command.args(["auth", "can-i", verb, what, &user, "-n", namespace]);
         crate::harness::run(command, None).await.1.trim().starts_with("yes")
     };
+    until("the API server to have read the rules", LIMIT, async || {
+        if can("get", "gaapproxies", "games").await { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
     for verb in ["get", "list", "watch", "patch"] {
         assert!(can(verb, "gaapproxies", "games").await, "{verb} in games");
         assert!(!can(verb, "gaapproxies", "shop").await, "{verb} in shop");

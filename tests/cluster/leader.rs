@@ -5,7 +5,7 @@ use std::time::Duration;
 use gaap_simulator::{Fault, Kind, Phase};
 use k8s_openapi::jiff::Timestamp;
 
-use crate::harness::{Build, LEASE, LIMIT, OTHER, PROXY, Signal, World, until};
+use crate::harness::{Build, LEASE, LIMIT, OTHER, PROXY, Signal, World, until, until_allowed};
 
 /// A world whose leader has sent a request for [`PROXY`] and waits for the answer, which takes longer than its deadline.
 async fn in_flight(world: Build, phase: Phase) -> World {
@@ -135,6 +135,8 @@ async fn a_missing_permission_on_the_lease_is_named_and_heals_by_itself() {
     let role = "gaap-operator-leader-election";
     let binding = world.kubectl(&["get", "rolebinding", role, "-o", "json"]).await;
     world.kubectl(&["delete", "rolebinding", role]).await;
+    let lease = ("coordination.k8s.io", "leases");
+    until_allowed(&world.client(), "create", lease, world.namespace(), false).await;
     let from = Timestamp::now();
     world.operator().spawn().await;
     world.operator().waits_for(&["leader election", "leases.coordination.k8s.io", "gaap-operator"]).await;

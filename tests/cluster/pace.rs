@@ -7,6 +7,7 @@ use gaap_simulator::{Entry, Fault, Kind, ProxySpec};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::fairness::measure::delete;
 use crate::harness::{Build, LIMIT, World, manifest, until};
 
 const COUNT: usize = 60;
@@ -85,10 +86,12 @@ async fn a_cloud_that_takes_a_second_to_answer_slows_the_line_by_no_more_than_it
     world.kubectl(&["delete", "gaap", "--all", "--wait=false"]).await;
     all_gone(&world).await;
     let requests = world.requests();
+    // Eight may be open at once, and on a busy machine a read may keep some of them waiting; with four there were never more
+    // than four in a second.
+    assert!(densest(&requests)["DestroyProxies"] >= 6, "{:?}", densest(&requests));
     let times: Vec<i64> = requests.iter().filter(|one| one.action == "DestroyProxies").map(milliseconds).collect();
-    // Eight are open at once.
     let took = times[COUNT - 1] - times[0];
-    assert!(took < 12_000, "{COUNT} requests, each of a second, took {took} ms");
+    assert!(took < 14_000, "{COUNT} requests, each of a second, took {took} ms");
     world.finish().await;
 }
 
@@ -117,7 +120,9 @@ async fn who_waits_in_line_for_longer_than_a_minute_is_told_so() {
 #[tokio::test]
 async fn a_restart_in_the_middle_does_not_begin_with_a_burst() {
     let world = adopted("pace restart").await;
-    world.kubectl(&["delete", "gaap", "--all", "--wait=false"]).await;
+    // All at once: kubectl deletes one after the other, and few would be left when it is done.
+    let names: Vec<String> = (0..COUNT).map(|place| format!("pace-{place}")).collect();
+    delete(&world, world.namespace(), &names).await;
     let received = async || {
         let count = world.requests().iter().filter(|entry| entry.action == "DestroyProxies").count();
         if count >= 15 { Ok(()) } else { Err(format!("{count} received")) }

@@ -6,7 +6,7 @@
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::harness::{Cluster, LIMIT, PROXY, RELEASE, WatchKind, World, until};
+use crate::harness::{Cluster, LIMIT, PROXY, RELEASE, WatchKind, World, until, until_allowed};
 
 /// What the chart grants on resources, in all namespaces.
 pub async fn rules(cluster: &Cluster) -> Value {
@@ -35,6 +35,7 @@ async fn what_is_taken_from_an_operator_at_work_is_named_until_it_is_granted_aga
 
     // The open watch goes on, so a write meets the refusal first.
     grant(&cluster, &without(&granted, "patch")).await;
+    until_allowed(&world.client(), "patch", ("gaap-operator.io", "gaapproxies"), world.namespace(), false).await;
     world.create("edge", PROXY).await;
     world.operator().waits_for(&["permissions: ", "may not patch on gaapproxies (gaap-operator.io)"]).await;
     grant(&cluster, &granted).await;

@@ -22,7 +22,7 @@ async fn ends_promptly(world: &World, moment: &str) {
 
 #[tokio::test]
 async fn sigterm_ends_it_within_two_seconds_at_any_moment() {
-    let world = World::build("sigterm").gate().operator_stopped().start().await;
+    let world = World::build("sigterm").gate().alone().operator_stopped().start().await;
     let list = world.gate().hold_list(Side::Before);
     world.operator().spawn().await;
     list.reached().await;

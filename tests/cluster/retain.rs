@@ -166,12 +166,13 @@ async fn force_taken_back_in_the_middle_of_a_deletion_is_never_sent_again() {
 #[tokio::test]
 async fn force_changed_after_an_unknown_outcome_waits_the_settle_time() {
     let world = World::new("force unknown").await;
-    world.fault(Fault::new(Kind::RequestLost).on("DestroyProxies"));
+    let lost = world.fault(Fault::new(Kind::RequestLost).on("DestroyProxies").times(0));
     world.create("unknown", PROXY).await;
     world.available("unknown").await;
     world.delete("unknown").await;
     world.destroys_reach(PROXY, 1).await;
     world.change_spec("unknown", json!({"force": true})).await;
+    world.cloud().remove_fault(lost);
     world.gone("unknown").await;
     let destroys = world.destroys(PROXY);
     let time = |place: usize| destroys[place].time.parse::<k8s_openapi::jiff::Timestamp>().unwrap();

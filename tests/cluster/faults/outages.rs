@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use gaap_simulator::{AbsentAnswer, Credential, DEFAULT_UIN, Fault, Kind};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{adopt, destroyed_once, in_both_modes, proxy, told_first, waits, world};
-use crate::harness::{OTHER, PROXY, World};
+use crate::harness::{OTHER, PROXY, World, condition};
 
 const NAMES: &[&str] = &["a", "b", "c", "d"];
 
@@ -34,7 +34,7 @@ async fn ready(world: &World) {
 async fn deletions_wait_while_the_endpoint_refuses_connections() {
     in_both_modes("connection-refused", async |world: World| {
         adopt(&world, NAMES).await;
-        world.cloud().refuse_connections(Duration::from_secs(4));
+        world.cloud().refuse_connections(Duration::from_secs(8));
         delete_all(&world).await;
         waits(&world, "CloudUnreachable", 4.0).await;
         ready(&world).await;
@@ -56,7 +56,9 @@ async fn a_request_whose_endpoint_vanishes_under_it_is_sent_again_as_it_was() {
         let number = world.fault(refused.with(|with| with.duration_ms = Some(1_500)));
         delete_all(&world).await;
         world.fault_hits(number).await;
-        world.condition("a", "Deleting", "CloudUnreachable").await;
+        let told =
+            |object: &Value| condition(object, "Deleting").is_some_and(|(_, reason, _)| reason == "CloudUnreachable");
+        world.was("a", "CloudUnreachable", told).await;
         end(world, |sent| matches!(sent, "a" | "aa")).await;
     })
     .await;

@@ -7,16 +7,13 @@ use std::sync::{Arc, Mutex};
 use gaap_simulator::{
     AbsentAnswer, Config, Credential, DEFAULT_SECRET_ID, DEFAULT_SECRET_KEY, DEFAULT_UIN, Settings, Simulator,
 };
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::Client;
-use kube::api::{Api, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use secrecy::ExposeSecret;
 
 use super::gate::Gate;
-use super::judge::operator_user;
 use super::operator::{Launch, Operator, Release, write_credentials};
-use super::patience::{LIMIT, until};
+use super::rights::until_allowed;
 use super::shared::{Cluster, RELEASE, SYSTEM, guard, on_services, turn};
 use super::sight::Sight;
 use super::world::{AT_WORK, FLAGS, SECOND_KEY, World};
@@ -285,29 +282,8 @@ async fn allow_leases(cluster: &Cluster, client: &Client, namespace: &str) {
         granted["metadata"] = serde_json::json!({"name": role, "namespace": namespace});
         cluster.kubectl_with(&["create"], &granted.to_string()).await;
     }
-    // RBAC is read from a cache that follows within moments, and a denial of the operator fails the test.
-    let lease = ResourceAttributes {
-        group: Some("coordination.k8s.io".to_owned()),
-        resource: Some("leases".to_owned()),
-        verb: Some("create".to_owned()),
-        namespace: Some(namespace.to_owned()),
-        ..ResourceAttributes::default()
-    };
-    let spec = SubjectAccessReviewSpec {
-        user: Some(operator_user()),
-        resource_attributes: Some(lease),
-        ..SubjectAccessReviewSpec::default()
-    };
-    let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
-    let reviews: Api<SubjectAccessReview> = Api::all(client.clone());
-    until("the permission for the Lease", LIMIT, async || {
-        let reviewed = reviews.create(&PostParams::default(), &review).await.map_err(|error| error.to_string())?;
-        match reviewed.status {
-            Some(status) if status.allowed => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
+    // A denial of the operator fails the test.
+    until_allowed(client, "create", ("coordination.k8s.io", "leases"), namespace, true).await;
 }
 
 async fn admin(cluster: &Cluster) -> Client {

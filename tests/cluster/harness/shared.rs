@@ -48,6 +48,8 @@ impl Cluster {
     }
 
     async fn make(own: bool, install: bool) -> Arc<Self> {
+        // An API server takes seconds of both processors to start, which a world that measures would see.
+        let _turn = if own { Some(turn(false).await) } else { None };
         // The control plane lives on the runtime that started it, and that of a test ends with the test.
         on_services(async move {
             let options = Options { controllers: !own, ..Options::default() };

@@ -8,6 +8,9 @@ use crate::moment::Moment;
 use crate::processes::{Process, Processes};
 use crate::sends::Send;
 
+/// Shorter than what a process that has just started is silent for.
+const SILENT: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// Both logs, read and put in relation.
 pub(crate) struct Case<'a> {
     pub context: &'a Context,
@@ -36,7 +39,7 @@ impl<'a> Case<'a> {
     /// What the cloud notes within a moment of a start was sent by the process before, and was in the socket when that was
     /// killed: a new one must first be loaded, and sends nothing in its first second.
     pub fn sent_by(&self, received: Moment) -> Moment {
-        received.minus(self.context.tolerance.jitter)
+        received.minus(SILENT)
     }
 
     /// Since when the one that acted at `moment` remembers: the start of the process, or of its leadership.

@@ -19,7 +19,8 @@ pub(crate) struct LeaseWrite<'b, 'a> {
     pub duration: Duration,
 }
 
-/// The writes of the operator's Lease in order.
+/// The writes of the operator's Lease in their order: each is made from the version of the one before, so the API server
+/// had that one first. Their entries may be made the other way round.
 pub(crate) fn writes<'b, 'a>(audit: &'b AuditLog<'a>, context: &Context) -> Vec<LeaseWrite<'b, 'a>> {
     let on_lease = |call: &&Call<'_>| call.complete && call.succeeded() && is_write(call, context);
     let read = |call: &'b Call<'a>| {
@@ -32,7 +33,9 @@ pub(crate) fn writes<'b, 'a>(audit: &'b AuditLog<'a>, context: &Context) -> Vec<
             duration: Duration::from_secs(seconds.unwrap_or_default()),
         }
     };
-    audit.calls.iter().filter(on_lease).map(read).collect()
+    let mut writes: Vec<_> = audit.calls.iter().filter(on_lease).map(read).collect();
+    writes.sort_by_key(|write| write.call.received);
+    writes
 }
 
 fn is_write(call: &Call<'_>, context: &Context) -> bool {

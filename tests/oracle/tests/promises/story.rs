@@ -73,14 +73,14 @@ impl Story {
         self.wait(Duration::from_millis(milliseconds))
     }
 
-    /// A new process of the operator, which lists first, as each does.
+    /// A new process of the operator, which lists first and asks nothing of the cloud in its first second, as each does.
     pub fn operator_restarts(&mut self) -> &mut Self {
         let now = self.now();
         self.context.operator_starts.push(now.clone());
         let acting = self.acting.clone();
         let replicas = self.context.replicas.iter_mut().filter(|replica| Some(&replica.host) == acting.as_ref());
         replicas.for_each(|replica| replica.starts.push(now.clone()));
-        self.milliseconds(100).operator_lists()
+        self.milliseconds(100).operator_lists().milliseconds(900)
     }
 
     /// What the operator does from here on, the one of this name does.
