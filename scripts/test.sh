@@ -62,7 +62,7 @@ cluster() {
     suite --features previous-operator/program --test previous
     suite --test cluster --no-run
     "$control_plane_program" run --controllers -- \
-        cargo test --workspace --locked --test cluster -- --test-threads "${CLUSTER_THREADS:-6}"
+        cargo test --workspace --locked --test cluster -- --test-threads "${CLUSTER_THREADS:-14}"
 }
 fire() {
     suite --test fire --no-run

@@ -7,7 +7,7 @@ use gaap_simulator::{Entry, Fault, Kind, ProxySpec};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::fairness::measure::delete;
+use crate::a_fairness::measure::delete;
 use crate::harness::{Build, LIMIT, World, manifest, until};
 
 const COUNT: usize = 60;

@@ -129,7 +129,7 @@ async fn lists(cluster: &Cluster, since: control_plane::Position) -> usize {
 #[tokio::test]
 async fn many_resources_at_rest_cost_no_write_and_few_calls() {
     let cluster = Cluster::own().await;
-    let world = World::build("scale").on(&cluster).proxies(0).operator_stopped().alone().start().await;
+    let world = World::build("scale").on(&cluster).proxies(0).operator_stopped().start().await;
     let all = names("scale", many());
     let count = all.len();
     let begun = Instant::now();

@@ -4,21 +4,23 @@ use futures::future::join_all;
 use gaap_simulator::{Entry, Fault, Kind};
 
 use super::{adopt, destroyed_once, in_both_modes, proxy, told_first};
+use crate::a_fairness::measure::delete;
 use crate::harness::{LIMIT, World, until};
 
 /// Resources that are looked at together.
-const NAMES: &[&str] = &["a", "b", "c", "d", "e", "f"];
+const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 /// Deletes all resources while their first look is under way, so that the other looks go together. Gives the look at
 /// several proxies that the fault hit.
 async fn look_together(world: &World, fault: Fault) -> Entry {
-    adopt(world, NAMES).await;
-    world.fault(Fault::new(Kind::Delay).on("DescribeProxies").with(|with| with.delay_ms = Some(800)));
+    adopt(world, &NAMES).await;
+    world.fault(Fault::new(Kind::Delay).on("DescribeProxies").with(|with| with.delay_ms = Some(1_200)));
     let ids = (0..NAMES.len()).map(proxy);
     let fault = ids.fold(fault.on("DescribeProxies"), Fault::for_id);
     let kind = fault.kind.name();
     let number = world.fault(fault);
-    world.kubectl(&["delete", "gaap", "--all", "--wait=false"]).await;
+    // All at once: kubectl deletes one after the other, and the first would be past its look when the last one is asked for.
+    delete(world, world.namespace(), &NAMES.map(str::to_owned)).await;
     let look = until(&format!("a look at several proxies with {kind}"), LIMIT, async || {
         let wanted = |look: &Entry| look.ids.len() > 1 && look.describe.is_some() && look.faults.contains(&kind);
         let found = world.requests().into_iter().find(wanted);
