@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_missing_verb_is_named_and_what_to_do() {
-        let rights = needed(&[], None);
+        let rights = needed(&[], None, None);
         assert_eq!(permitted(&rights[1], Ok(vec![])), Ok("may patch".to_owned()));
         let said = permitted(&rights[0], Ok(vec!["watch", "patch"])).unwrap_err();
         assert!(said.starts_with("may not watch, patch; grant it"), "{said}");

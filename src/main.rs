@@ -174,7 +174,8 @@ async fn check_needs(settings: Settings) -> Result<(), Failure> {
     let client = kube_client().await.map_err(|error| error.to_string());
     let home = client.as_ref().map(kube::Client::default_namespace).unwrap_or_default();
     let lease = settings.leader_elect.then(|| settings.leader_election_namespace.as_deref().unwrap_or(home));
-    let needed = rights::needed(&settings.namespaces(), lease);
+    let pod = own_pod::from_environment().and_then(|pod| pod.namespace);
+    let needed = rights::needed(&settings.namespaces(), pod.as_deref(), lease);
     // Told as they come: a cloud that does not answer takes its time.
     let mut findings = tell(check::cluster(client, &needed).await);
     findings.extend(tell(check::cloud(&cloud).await));

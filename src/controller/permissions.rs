@@ -33,8 +33,8 @@ impl Refusals {
 
 /// Keeps the readiness true. Never ends.
 pub async fn tell(context: &Context, namespaces: &[String], readiness: &Readiness) {
-    // Those on the Lease are told by the election.
-    let needed = needed(namespaces, None);
+    // Those on the Lease are told by the election, and without events on its own pod the operator does all its work.
+    let needed = needed(namespaces, None, None);
     loop {
         context.refusals.0.notified().await;
         loop {

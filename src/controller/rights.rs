@@ -29,9 +29,9 @@ pub struct Right {
     verbs: &'static [&'static str],
 }
 
-/// What the operator needs: on its resources in each watched namespace (with none named, in all), and on the Lease if
-/// replicas elect a leader in `lease_namespace`.
-pub fn needed(watched: &[String], lease_namespace: Option<&str>) -> Vec<Right> {
+/// What the operator needs: on its resources in each watched namespace (with none named, in all), events on its own pod in
+/// `pod_namespace`, and the Lease if replicas elect a leader in `lease_namespace`.
+pub fn needed(watched: &[String], pod_namespace: Option<&str>, lease_namespace: Option<&str>) -> Vec<Right> {
     let scopes: Vec<Option<String>> =
         if watched.is_empty() { vec![None] } else { watched.iter().cloned().map(Some).collect() };
     let mut rights = Vec::new();
@@ -43,6 +43,12 @@ pub fn needed(watched: &[String], lease_namespace: Option<&str>) -> Vec<Right> {
         rights.push(right(GROUP, "gaapproxies", None, &["get", "list", "watch", "patch"]));
         rights.push(right(GROUP, "gaapproxies", Some("status"), &["patch"]));
         rights.push(right("events.k8s.io", "events", None, &["create", "patch"]));
+    }
+    let covered = |namespace: &&str| watched.is_empty() || watched.iter().any(|watched| watched == namespace);
+    if let Some(namespace) = pod_namespace.filter(|namespace| !covered(namespace)) {
+        let (group, resource, subresource) = ("events.k8s.io", "events", None);
+        let namespace = Some(namespace.to_owned());
+        rights.push(Right { group, resource, subresource, name: None, namespace, verbs: &["create"] });
     }
     if let Some(namespace) = lease_namespace {
         let lease = |name, verbs| {
@@ -137,7 +143,7 @@ mod tests {
     #[test]
     fn without_named_namespaces_everything_is_needed_everywhere() {
         assert_eq!(
-            shown(&needed(&[], None)),
+            shown(&needed(&[], Some("operators"), None)),
             [
                 "gaapproxies (gaap-operator.io) in all namespaces: get, list, watch, patch",
                 "gaapproxies/status (gaap-operator.io) in all namespaces: patch",
@@ -148,7 +154,7 @@ mod tests {
 
     #[test]
     fn named_namespaces_are_asked_for_one_by_one_and_the_lease_where_it_is() {
-        let rights = shown(&needed(&["games".to_owned(), "shop".to_owned()], Some("operators")));
+        let rights = shown(&needed(&["games".to_owned(), "shop".to_owned()], None, Some("operators")));
         assert_eq!(rights.len(), 8);
         assert_eq!(rights[3], "gaapproxies (gaap-operator.io) in namespace shop: get, list, watch, patch");
         assert_eq!(
@@ -158,6 +164,14 @@ mod tests {
                 "leases (coordination.k8s.io) named gaap-operator in namespace operators: get, list, watch, update",
             ]
         );
+    }
+
+    #[test]
+    fn events_on_the_own_pod_are_asked_for_where_no_watched_namespace_covers_them() {
+        let watched = ["games".to_owned()];
+        assert_eq!(needed(&watched, Some("games"), None).len(), 3);
+        let rights = shown(&needed(&watched, Some("operators"), None));
+        assert_eq!(rights[3..], ["events (events.k8s.io) in namespace operators: create"]);
     }
 
     #[test]
