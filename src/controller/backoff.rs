@@ -65,6 +65,19 @@ pub fn of_watch() -> ExponentialBackoff {
     ExponentialBackoff::from(pauses)
 }
 
+/// Pauses before each question what is not granted: 5 s, doubling, at most half a minute, each up to twice as long by jitter.
+/// An API server that has just started refuses everything until it has read its own rules; by the first question that
+/// has passed.
+pub fn of_permissions() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_secs(5))
+        .with_factor(2.0)
+        .with_max_delay(Duration::from_secs(30))
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
 /// Between three quarters of the pause and the whole of it: never later than what the user was told.
 pub fn jittered(pause: Duration, random: f64) -> Duration {
     pause.mul_f64(0.75 + 0.25 * random.clamp(0.0, 1.0))
@@ -74,6 +87,13 @@ pub fn jittered(pause: Duration, random: f64) -> Duration {
 mod tests {
     use super::*;
     use crate::controller::testing::failure;
+
+    #[test]
+    fn permissions_are_asked_for_after_five_seconds_and_less_and_less_often() {
+        let pauses: Vec<u64> = of_permissions().take(6).map(|pause| pause.as_secs()).collect();
+        let within = |(pause, low): (&u64, u64)| (low..=2 * low).contains(pause);
+        assert!(pauses.iter().zip([5, 10, 20, 30, 30, 30]).all(within), "{pauses:?}");
+    }
 
     fn pause(class: Class, failures: u32, random: f64) -> Duration {
         hold(&failure(class), failures, Duration::from_secs(5), Duration::ZERO, 1, random).until

@@ -65,6 +65,12 @@ impl KubeError {
         self.status().is_some_and(|status| status.is_invalid() || status.is_conflict())
     }
 
+    /// The namespace is being deleted and takes no new objects; that is told as forbidden.
+    pub fn is_of_ending_namespace(&self) -> bool {
+        let causes = self.status().and_then(|status| status.details.as_ref()).map(|details| details.causes.as_slice());
+        causes.is_some_and(|causes| causes.iter().any(|cause| cause.reason == "NamespaceTerminating"))
+    }
+
     /// The ServiceAccount lacks the permission, or the namespace is being deleted and takes no new objects.
     pub fn is_forbidden(&self) -> bool {
         self.status().is_some_and(Status::is_forbidden)

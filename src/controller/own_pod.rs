@@ -45,7 +45,8 @@ pub async fn tell(kube: &kube::Client, reporter: Reporter, readiness: &Readiness
             if let Some(pod) = &pod {
                 // A recorder of its own for each: one that lives on would fold them into the first, with its text.
                 let recorder = Recorder::new(kube.clone(), reporter.clone());
-                report::publish(&recorder, pod, reason, &note, warning).await;
+                // Without events it does all its work, so that this one is missing is no more than logged.
+                let _ = report::publish(&recorder, pod, reason, &note, warning).await;
             }
             told = missing;
         }

@@ -110,7 +110,9 @@ pub fn finish(context: &Context, object: &WatchedProxy, account: &Account, error
 /// Publishes an event, best effort: a namespace that is being deleted refuses events, which is no error.
 pub async fn event(context: &Context, resource: &Resource, reason: &str, note: &str, warning: bool) {
     let reference = reference(&resource.namespace, &resource.name, &resource.uid);
-    publish(&context.publisher.recorder(), &reference, reason, note, warning).await;
+    if !publish(&context.publisher.recorder(), &reference, reason, note, warning).await {
+        context.refusals.note();
+    }
 }
 
 fn reference(namespace: &str, name: &str, uid: &str) -> ObjectReference {
@@ -124,8 +126,14 @@ fn reference(namespace: &str, name: &str, uid: &str) -> ObjectReference {
     }
 }
 
-/// As [`event`], about any object.
-pub async fn publish(recorder: &Recorder, reference: &ObjectReference, reason: &str, note: &str, warning: bool) {
+/// As [`event`], about any object. False when it was not permitted; what else kept it from being published is logged.
+pub async fn publish(
+    recorder: &Recorder,
+    reference: &ObjectReference,
+    reason: &str,
+    note: &str,
+    warning: bool,
+) -> bool {
     let event = Event {
         type_: if warning { EventType::Warning } else { EventType::Normal },
         reason: reason.to_owned(),
@@ -136,9 +144,17 @@ pub async fn publish(recorder: &Recorder, reference: &ObjectReference, reason: &
     match kube_call("publishing an event", recorder.publish(&event, reference)).await {
         Ok(()) => {}
         // The namespace is being deleted, or is gone by now.
-        Err(error) if error.is_forbidden() || error.is_not_found() => tracing::debug!(%error, reason, "event refused"),
-        Err(error) => tracing::warn!(%error, reason, "event lost"),
+        Err(error) if error.is_of_ending_namespace() || error.is_not_found() => {
+            tracing::debug!(%error, reason, "event refused");
+        }
+        Err(error) => {
+            tracing::warn!(%error, reason, "event lost");
+            if error.is_forbidden() {
+                return false;
+            }
+        }
     }
+    true
 }
 
 /// An object that cannot be read: nothing is done for it, and it says so (condition, event, metric). Only the
@@ -190,6 +206,9 @@ pub async fn malformed(context: &Context, metadata: &ObjectMeta, reason: &str) -
     let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "status": { "conditions": conditions } }));
     kube_call("telling that an object is malformed", api.patch_status(name, &PatchParams::default(), &patch)).await?;
     let reference = reference(namespace, name, uid);
-    publish(&context.publisher.recorder(), &reference, Reason::Malformed.as_str(), &message, true).await;
+    let recorder = context.publisher.recorder();
+    if !publish(&recorder, &reference, Reason::Malformed.as_str(), &message, true).await {
+        context.refusals.note();
+    }
     Ok(None)
 }

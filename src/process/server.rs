@@ -10,7 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
@@ -21,16 +21,20 @@ use crate::process::metrics::{CONTENT_TYPE, encode};
 use crate::process::readiness::Readiness;
 
 /// Connections of one server at a time: a kubelet, a scraper and some people. More of them wait to be accepted.
-const CONNECTIONS: usize = 100;
-/// For a connection from its first to its last byte: no answer of these servers takes long.
-const CONNECTION_DEADLINE: Duration = Duration::from_secs(10);
+const CONNECTIONS: usize = 256;
+/// Until the head of the request is there. Short, for who sends nothing holds a place, and a probe that waits for one has
+/// three seconds: with 256 places it takes some thousand silent connections, again and again, to keep it waiting for so long.
+const HEAD_DEADLINE: Duration = Duration::from_secs(1);
+/// For a connection from its first to its last byte: a slow reader of the metrics may take a while.
+const DEADLINE: Duration = Duration::from_secs(10);
 /// After a connection that could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy)]
 struct Limits {
     connections: usize,
-    deadline: Duration,
+    head: Duration,
+    whole: Duration,
 }
 
 /// Why a server could not start.
@@ -107,7 +111,7 @@ async fn serve(
     let bound = listener.local_addr().map_err(failed)?;
     tracing::info!(flag, address = %bound, "listening");
     tokio::spawn(async move {
-        let limits = Limits { connections: CONNECTIONS, deadline: CONNECTION_DEADLINE };
+        let limits = Limits { connections: CONNECTIONS, head: HEAD_DEADLINE, whole: DEADLINE };
         tokio::select! {
             () = end.cancelled() => {}
             () = accept(listener, router, limits) => {}
@@ -124,7 +128,7 @@ async fn accept(listener: TcpListener, router: Router, limits: Limits) {
     while let Ok(place) = places.clone().acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(converse(stream, router.clone(), limits.deadline, place));
+                tokio::spawn(converse(stream, router.clone(), limits, place));
             }
             // Out of file descriptors, most likely: trying again at once would only burn the processor.
             Err(error) => {
@@ -136,10 +140,12 @@ async fn accept(listener: TcpListener, router: Router, limits: Limits) {
 }
 
 /// One request, so that one deadline is enough for whoever sends slowly and whoever reads slowly.
-async fn converse(stream: TcpStream, router: Router, deadline: Duration, _place: OwnedSemaphorePermit) {
+async fn converse(stream: TcpStream, router: Router, limits: Limits, _place: OwnedSemaphorePermit) {
     let service = TowerToHyperService::new(router);
-    let connection = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
-    match tokio::time::timeout(deadline, connection).await {
+    let mut server = http1::Builder::new();
+    server.keep_alive(false).timer(TokioTimer::new()).header_read_timeout(limits.head);
+    let connection = server.serve_connection(TokioIo::new(stream), service);
+    match tokio::time::timeout(limits.whole, connection).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "a connection broke"),
         Err(_) => tracing::debug!("a connection took too long"),
@@ -188,8 +194,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/healthz", get(async || "ok\n"));
-        let deadline = Duration::from_millis(200);
-        let server = tokio::spawn(accept(listener, router, Limits { connections: 1, deadline }));
+        let head = Duration::from_millis(200);
+        let limits = Limits { connections: 1, head, whole: Duration::from_secs(60) };
+        let server = tokio::spawn(accept(listener, router, limits));
         let begun = std::time::Instant::now();
         let (silent, slow, served) = tokio::join!(
             answered(address, ""),
@@ -198,7 +205,7 @@ mod tests {
         );
         assert_eq!((silent.as_str(), slow.as_str()), ("", ""));
         assert!(served.starts_with("HTTP/1.1 200 OK") && served.ends_with("ok\n"), "{served}");
-        assert!(begun.elapsed() >= 2 * deadline, "there is one place, and two held it: {:?}", begun.elapsed());
+        assert!(begun.elapsed() >= 2 * head, "there is one place, and two held it: {:?}", begun.elapsed());
         server.abort();
     }
 }

@@ -3,6 +3,7 @@
 //! On a control plane of its own: what the chart grants is changed there, and rbac.rs compares what is granted on the
 //! shared one with what is used.
 
+use gaap_simulator::ProxySpec;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -20,21 +21,23 @@ pub async fn grant(cluster: &Cluster, rules: &Value) {
     cluster.kubectl(&["patch", "clusterrole", RELEASE, "--type=merge", "-p", &patch]).await;
 }
 
-/// The rules without a verb on the resources themselves.
-pub fn without(rules: &Value, verb: &str) -> Value {
+/// The rules without a verb on a resource.
+pub fn without(rules: &Value, resource: &str, verb: &str) -> Value {
     let mut rules = rules.clone();
-    rules[0]["verbs"].as_array_mut().unwrap().retain(|granted| granted != verb);
+    let of_it = |rule: &&mut Value| rule["resources"].as_array().unwrap().contains(&json!(resource));
+    let rule = rules.as_array_mut().unwrap().iter_mut().find(of_it).unwrap();
+    rule["verbs"].as_array_mut().unwrap().retain(|granted| granted != verb);
     rules
 }
 
 #[tokio::test]
 async fn what_is_taken_from_an_operator_at_work_is_named_until_it_is_granted_again() {
     let cluster = Cluster::own().await;
-    let world = World::build("rights lost").on(&cluster).gate().start().await;
+    let world = World::build("rights lost").on(&cluster).gate().flag("--resync", "1s").start().await;
     let (granted, from) = (rules(&cluster).await, Timestamp::now());
 
     // The open watch goes on, so a write meets the refusal first.
-    grant(&cluster, &without(&granted, "patch")).await;
+    grant(&cluster, &without(&granted, "gaapproxies", "patch")).await;
     until_allowed(&world.client(), "patch", ("gaap-operator.io", "gaapproxies"), world.namespace(), false).await;
     world.create("edge", PROXY).await;
     world.operator().waits_for(&["permissions: ", "may not patch on gaapproxies (gaap-operator.io)"]).await;
@@ -42,7 +45,16 @@ async fn what_is_taken_from_an_operator_at_work_is_named_until_it_is_granted_aga
     world.available("edge").await;
     world.operator().ready().await;
 
-    grant(&cluster, &without(&granted, "watch")).await;
+    // An event that is refused keeps nothing from its work, and so is easily missed.
+    grant(&cluster, &without(&granted, "events", "create")).await;
+    until_allowed(&world.client(), "create", ("events.k8s.io", "events"), world.namespace(), false).await;
+    world.cloud().change_proxy(PROXY, &ProxySpec::default().status("CLOSED")).unwrap();
+    world.condition("edge", "Ready", "Closed").await;
+    world.operator().waits_for(&["may not create on events (events.k8s.io)"]).await;
+    grant(&cluster, &granted).await;
+    world.operator().ready().await;
+
+    grant(&cluster, &without(&granted, "gaapproxies", "watch")).await;
     until("the word on the watch", LIMIT, async || {
         // More than once, for the API server may not have read the new rules when the first one begins anew.
         world.gate().open_watches(WatchKind::Ended);

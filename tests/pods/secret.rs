@@ -34,7 +34,9 @@ async fn a_rotated_secret_is_used_without_a_restart_and_no_resource_notices() {
     install.make_secret(NEW_ID, NEW_KEY).await;
     until("both replicas to ask for the account of the new key", RENEWAL, async || {
         let later: Vec<Value> = install.cloud.requests().await.split_off(asked);
-        let told = |entry: &&Value| entry["action"] == "GetCallerIdentity" && entry["delivered"] == true;
+        let told = |entry: &&Value| {
+            entry["action"] == "GetCallerIdentity" && entry["secretId"] == NEW_ID && entry["delivered"] == true
+        };
         let identities = later.iter().filter(told).count();
         if identities >= 2 { Ok(()) } else { Err(format!("{identities} have asked")) }
     })

@@ -159,6 +159,26 @@ fn credentials_are_refused_by_the_api_alone() {
 }
 
 #[test]
+fn one_id_of_several_may_have_brought_about_what_it_may_not_or_cannot_be_and_nothing_else() {
+    for (code, may) in [
+        ("UnauthorizedOperation", true),
+        ("AuthFailure.UnauthorizedOperation", true),
+        ("InvalidParameter", true),
+        ("InvalidParameterValue.New", true),
+        ("AuthFailure.SignatureFailure", false),
+        ("RequestLimitExceeded", false),
+        ("ResourceNotFound", false),
+        ("InternalError", false),
+    ] {
+        assert_eq!(api(Action::DescribeProxies, code).may_concern_one_id(), may, "{code}");
+    }
+    assert!(kinds().into_iter().all(|kind| !CallError::local(Action::DescribeProxies, kind).may_concern_one_id()));
+    // A gateway may use the API's codes, and does not know the ids.
+    let kind = ErrorKind::Http { status: 403, code: Some("UnauthorizedOperation".into()), message: None };
+    assert!(!CallError::local(Action::DescribeProxies, kind).may_concern_one_id());
+}
+
+#[test]
 fn each_failure_advises_in_sentences_of_its_own() {
     let advice = |kind| CallError::local(Action::DestroyProxies, kind).advice();
     for kind in kinds() {

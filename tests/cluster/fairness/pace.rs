@@ -84,6 +84,9 @@ async fn throttling_cuts_the_pace_and_it_is_back_within_ten_seconds() {
     tell(&format!("pace     | nine tenths of {before:.1} requests a second are back {back:.1} s after the end of it"));
     // A machine too busy to send as fast as the cut pace allows does not show the smaller cut.
     let shows = before >= 15.5;
+    if !shows {
+        tell("pace     | the cut at 30 % is not looked at: this machine does not make the whole pace");
+    }
     assert!(!shows || (some as f64) < 0.8 * before, "cut at 30 %: {little}, then {some} of {before:.1} a second");
     assert!((all_of_them as f64) < 0.6 * before, "cut at 100 %: {all_of_them} of {before:.1} a second");
     assert!(back <= 10.0, "nine tenths of the pace came back after {back:.1} s only");
@@ -173,8 +176,8 @@ async fn another_user_of_the_account_is_given_way_to() {
     other.abort();
     let requests = world.cloud().requests(from);
     // The first two seconds are those in which the operator learns that there is another.
-    let (ours, theirs): (Vec<_>, Vec<_>) =
-        requests.iter().filter(|entry| at(entry) >= joined + 2.0).partition(|entry| entry.client.is_some());
+    let (met, later): (Vec<_>, Vec<_>) = requests.iter().partition(|entry| at(entry) < joined + 2.0);
+    let (ours, theirs): (Vec<_>, Vec<_>) = later.into_iter().partition(|entry| entry.client.is_some());
     let share = |entries: &[&gaap_simulator::Entry]| {
         let throttled = entries.iter().filter(|entry| entry.code == "RequestLimitExceeded").count();
         (throttled, entries.len(), 100.0 * throttled as f64 / entries.len() as f64)
@@ -187,5 +190,7 @@ async fn another_user_of_the_account_is_given_way_to() {
     meanwhile.within_twice(&before, &format!("another user takes 30 % of the quota ({SHARED} deletions)"));
     assert!(foreign.1 > 50 && theirs.iter().any(|entry| entry.code == "ResourceNotFound"), "it took part: {foreign:?}");
     assert!(own.2 < 5.0, "throttled answers are rare: {own:?}");
+    let met = share(&met.into_iter().filter(|entry| entry.client.is_some()).collect::<Vec<_>>());
+    assert!(met.2 < 50.0, "and no more than half when the other one comes: {met:?}");
     world.finish().await;
 }

@@ -37,9 +37,10 @@ impl<'a> Case<'a> {
     }
 
     /// What the cloud notes within a moment of a start was sent by the process before, and was in the socket when that was
-    /// killed: a new one must first be loaded, and sends nothing in its first second.
+    /// killed: a new one must first be loaded, and sends nothing in its first second (`Pace::new`). One that begins to lead
+    /// may send at once.
     pub fn sent_by(&self, received: Moment) -> Moment {
-        received.minus(SILENT)
+        received.minus(if self.leaderships.is_empty() { SILENT } else { self.context.tolerance.jitter })
     }
 
     /// Since when the one that acted at `moment` remembers: the start of the process, or of its leadership.

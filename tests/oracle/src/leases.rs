@@ -19,8 +19,8 @@ pub(crate) struct LeaseWrite<'b, 'a> {
     pub duration: Duration,
 }
 
-/// The writes of the operator's Lease in their order: each is made from the version of the one before, so the API server
-/// had that one first. Their entries may be made the other way round.
+/// The writes of the operator's Lease in their order: an update is made from the version before it, so the API server had
+/// what made that one first. Their entries may be made the other way round.
 pub(crate) fn writes<'b, 'a>(audit: &'b AuditLog<'a>, context: &Context) -> Vec<LeaseWrite<'b, 'a>> {
     let on_lease = |call: &&Call<'_>| call.complete && call.succeeded() && is_write(call, context);
     let read = |call: &'b Call<'a>| {

@@ -80,7 +80,7 @@ impl Story {
         let acting = self.acting.clone();
         let replicas = self.context.replicas.iter_mut().filter(|replica| Some(&replica.host) == acting.as_ref());
         replicas.for_each(|replica| replica.starts.push(now.clone()));
-        self.milliseconds(100).operator_lists().milliseconds(900)
+        self.milliseconds(100).operator_lists().milliseconds(450)
     }
 
     /// What the operator does from here on, the one of this name does.

@@ -26,7 +26,7 @@ twins! {
             // Started again, and the other one listed.
             let now = story.now();
             story.context.replicas[0].starts.push(now);
-            story.milliseconds(900).acts_as("two").operator_lists().acts_as("one");
+            story.milliseconds(500).acts_as("two").operator_lists().acts_as("one");
         }
         story.looks("RUNNING").operator_reads(EDGE).destroys(EDGE, "OK");
     }
