@@ -92,7 +92,7 @@ mod tests {
     fn permissions_are_asked_for_after_five_seconds_and_less_and_less_often() {
         let pauses: Vec<u64> = of_permissions().take(6).map(|pause| pause.as_secs()).collect();
         let within = |(pause, low): (&u64, u64)| (low..=2 * low).contains(pause);
-        assert!(pauses.iter().zip([5, 10, 20, 30, 30, 30]).all(within), "{pauses:?}");
+        assert_eq!(pauses.iter().zip([5, 10, 20, 30, 30, 30]).filter(|one| within(*one)).count(), 6, "{pauses:?}");
     }
 
     fn pause(class: Class, failures: u32, random: f64) -> Duration {
