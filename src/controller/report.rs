@@ -110,7 +110,11 @@ pub fn finish(context: &Context, object: &WatchedProxy, account: &Account, error
 /// Publishes an event, best effort: a namespace that is being deleted refuses events, which is no error.
 pub async fn event(context: &Context, resource: &Resource, reason: &str, note: &str, warning: bool) {
     let reference = reference(&resource.namespace, &resource.name, &resource.uid);
-    if !publish(&context.publisher.recorder(), &reference, reason, note, warning).await {
+    event_about(context, &reference, reason, note, warning).await;
+}
+
+async fn event_about(context: &Context, reference: &ObjectReference, reason: &str, note: &str, warning: bool) {
+    if !publish(&context.publisher.recorder(), reference, reason, note, warning).await {
         context.refusals.note();
     }
 }
@@ -206,9 +210,6 @@ pub async fn malformed(context: &Context, metadata: &ObjectMeta, reason: &str) -
     let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "status": { "conditions": conditions } }));
     kube_call("telling that an object is malformed", api.patch_status(name, &PatchParams::default(), &patch)).await?;
     let reference = reference(namespace, name, uid);
-    let recorder = context.publisher.recorder();
-    if !publish(&recorder, &reference, Reason::Malformed.as_str(), &message, true).await {
-        context.refusals.note();
-    }
+    event_about(context, &reference, Reason::Malformed.as_str(), &message, true).await;
     Ok(None)
 }

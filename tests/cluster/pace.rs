@@ -7,7 +7,6 @@ use gaap_simulator::{Entry, Fault, Kind, ProxySpec};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::a_fairness::measure::delete;
 use crate::harness::{Build, LIMIT, World, manifest, until};
 
 const COUNT: usize = 60;
@@ -120,9 +119,9 @@ async fn who_waits_in_line_for_longer_than_a_minute_is_told_so() {
 #[tokio::test]
 async fn a_restart_in_the_middle_does_not_begin_with_a_burst() {
     let world = adopted("pace restart").await;
-    // All at once: kubectl deletes one after the other, and few would be left when it is done.
+    // Or few would be left when the last one is asked for.
     let names: Vec<String> = (0..COUNT).map(|place| format!("pace-{place}")).collect();
-    delete(&world, world.namespace(), &names).await;
+    world.delete_at_once(world.namespace(), &names).await;
     let received = async || {
         let count = world.requests().iter().filter(|entry| entry.action == "DestroyProxies").count();
         if count >= 15 { Ok(()) } else { Err(format!("{count} received")) }

@@ -2,7 +2,7 @@
 
 use gaap_simulator::AbsentAnswer;
 
-use super::measure::{Make, Stopwatch, Times, delete, make, make_without_proxies, names};
+use super::measure::{Make, Stopwatch, Times, make, make_without_proxies, names};
 use crate::harness::{LIMIT, World, until};
 
 /// Each of these costs a call of its own about every second, which is five times what the pace allows.
@@ -18,7 +18,7 @@ async fn deletions_do_not_wait_for_the_looks_at_living_resources() {
         for name in group {
             world.available(name).await;
         }
-        delete(&world, world.namespace(), group).await;
+        world.delete_at_once(world.namespace(), group).await;
         stopwatch.times(group).await
     };
     let before = deleted(&alone).await;

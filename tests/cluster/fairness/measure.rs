@@ -10,16 +10,14 @@ use gaap_operator::crd::{FINALIZER, GaapProxy};
 use gaap_simulator::{Entry, ProxySpec};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use kube::api::{Api, ListParams, PostParams};
 use kube::core::PartialObjectMeta;
 use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use crate::harness::{Soon, World, until};
+use crate::harness::{Soon, WIDE, World, until};
 
-/// As many requests to the API server at the same time.
-const WIDE: usize = 32;
 /// Far above what a small machine needs for some hundred deletions.
 pub const LONG: Duration = Duration::from_secs(150);
 
@@ -69,17 +67,8 @@ pub async fn make_without_proxies(world: &World, namespace: &str, names: &[Strin
     })
     .await;
     if how == Make::Deleted {
-        delete(world, namespace, names).await;
+        world.delete_at_once(namespace, names).await;
     }
-}
-
-/// Deletes them, all at the same time.
-pub async fn delete(world: &World, namespace: &str, names: &[String]) {
-    let api: Api<GaapProxy> = Api::namespaced(world.client(), namespace);
-    each(names, async |name| {
-        let _ = api.delete(name, &DeleteParams::default()).await.unwrap();
-    })
-    .await;
 }
 
 async fn each(names: &[String], act: impl AsyncFn(&str)) {

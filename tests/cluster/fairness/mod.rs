@@ -6,7 +6,7 @@
 //! every run, whether it passes or not. Worlds that measure have the machine for themselves (`Build::alone`).
 
 mod drift;
-pub mod measure;
+mod measure;
 mod neighbours;
 mod pace;
 mod scale;

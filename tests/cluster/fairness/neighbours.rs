@@ -5,7 +5,7 @@ use std::time::Duration;
 use gaap_simulator::{AbsentAnswer, Fault, Kind, Phase, ProxySpec};
 use serde_json::json;
 
-use super::measure::{LONG, Make, Stopwatch, Times, adopted, delete, make, names, proxy_of, tell};
+use super::measure::{LONG, Make, Stopwatch, Times, adopted, make, names, proxy_of, tell};
 use crate::harness::{World, until};
 
 const OTHERS: usize = 10;
@@ -41,13 +41,13 @@ async fn a_resource_that_can_never_be_destroyed_does_not_slow_the_others() {
     adopted(&world, all.len()).await;
     let stopwatch = Stopwatch::start(&world, &[world.namespace()]);
     let deleted = async |group: &[String]| -> Times {
-        delete(&world, world.namespace(), group).await;
+        world.delete_at_once(world.namespace(), group).await;
         stopwatch.times(group).await
     };
     let alone = deleted(&groups[0]).await;
     for ((name, poison), (one, others)) in POISONS.iter().zip(poisoned.iter().zip(&groups[1..])) {
         poison(&world, &proxy_of(one));
-        delete(&world, world.namespace(), std::slice::from_ref(one)).await;
+        world.delete_at_once(world.namespace(), std::slice::from_ref(one)).await;
         world.destroys_reach(&proxy_of(one), 1).await;
         deleted(others).await.within_twice(&alone, &format!("one poisoned resource ({name})"));
         assert!(world.object(one).is_some(), "{one} is still there");
@@ -76,14 +76,14 @@ async fn one_beside_a_crowd(absent: AbsentAnswer, usually: usize) {
     // One after the other: each is the only one of its namespace, as in the demand.
     let one_by_one = async |group: &[String]| -> Times {
         for name in group {
-            delete(&world, &second, std::slice::from_ref(name)).await;
+            world.delete_at_once(&second, std::slice::from_ref(name)).await;
             stopwatch.times(std::slice::from_ref(name)).await;
         }
         stopwatch.times(group).await
     };
     let before = one_by_one(&alone).await;
     let requests = world.requests().len() as u64;
-    delete(&world, &first, &many).await;
+    world.delete_at_once(&first, &many).await;
     until("the crowd to be at it", LONG, async || {
         let sent = world.cloud().requests(requests).iter().filter(|entry| entry.action == "DestroyProxies").count();
         if sent >= 10 { Ok(()) } else { Err(format!("{sent} requests")) }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::measure::{
-    LONG, Make, Stopwatch, Times, adopted, at, count, delete, densest, make, names, proxy_of, received, seconds, tell,
+    LONG, Make, Stopwatch, Times, adopted, at, count, densest, make, names, proxy_of, received, seconds, tell,
 };
 use crate::harness::{World, until};
 
@@ -165,7 +165,7 @@ async fn another_user_of_the_account_is_given_way_to() {
     adopted(&world, alone.len() + beside.len()).await;
     let stopwatch = Stopwatch::start(&world, &[world.namespace()]);
     let deleted = async |group: &[String]| -> Times {
-        delete(&world, world.namespace(), group).await;
+        world.delete_at_once(world.namespace(), group).await;
         stopwatch.times(group).await
     };
     let before = deleted(&alone).await;

@@ -15,7 +15,7 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::measure::{LONG, names, proxy_of, tell};
-use crate::harness::{Cluster, LIMIT, World, operator_user, until};
+use crate::harness::{Cluster, LIMIT, World, asks_for_rights, operator_user, until};
 
 /// `GAAP_SCALE_RESOURCES=10000` for the whole number, which takes some minutes, most of them to make the resources.
 fn many() -> usize {
@@ -109,7 +109,7 @@ async fn rests(world: &World) -> f64 {
 async fn writes(cluster: &Cluster, since: control_plane::Position) -> Vec<Value> {
     let is_write = |entry: &Value| {
         let verb = entry["verb"].as_str().unwrap_or_default();
-        let asks = entry["objectRef"]["resource"].as_str().is_some_and(|resource| resource.starts_with("selfsubject"));
+        let asks = entry["objectRef"]["resource"].as_str().is_some_and(asks_for_rights);
         entry["user"]["username"] == operator_user().as_str() && !["get", "list", "watch"].contains(&verb) && !asks
     };
     cluster.plane().settled_audit(since).await.unwrap().into_iter().filter(is_write).collect()

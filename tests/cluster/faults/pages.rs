@@ -4,7 +4,6 @@ use futures::future::join_all;
 use gaap_simulator::{Entry, Fault, Kind};
 
 use super::{adopt, destroyed_once, in_both_modes, proxy, told_first};
-use crate::a_fairness::measure::delete;
 use crate::harness::{LIMIT, World, until};
 
 /// Resources that are looked at together.
@@ -19,8 +18,8 @@ async fn look_together(world: &World, fault: Fault) -> Entry {
     let fault = ids.fold(fault.on("DescribeProxies"), Fault::for_id);
     let kind = fault.kind.name();
     let number = world.fault(fault);
-    // All at once: kubectl deletes one after the other, and the first would be past its look when the last one is asked for.
-    delete(world, world.namespace(), &NAMES.map(str::to_owned)).await;
+    // Or the first would be past its look when the last one is asked for.
+    world.delete_at_once(world.namespace(), &NAMES.map(str::to_owned)).await;
     let look = until(&format!("a look at several proxies with {kind}"), LIMIT, async || {
         let wanted = |look: &Entry| look.ids.len() > 1 && look.describe.is_some() && look.faults.contains(&kind);
         let found = world.requests().into_iter().find(wanted);

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use gaap_operator::crd::GaapProxy;
-use kube::api::{Api, DynamicObject};
+use kube::api::{Api, DeleteParams, DynamicObject};
 use serde_json::{Value, json};
 
 use super::patience::{LIMIT, until};
 use super::sight::{Event, condition, headline};
 use super::world::World;
+
+/// Requests of a test that are under way at the same time.
+pub const WIDE: usize = 32;
 
 impl World {
     /// A resource for this proxy, by `kubectl apply`.
@@ -52,6 +56,16 @@ impl World {
     /// `kubectl delete --wait=false`.
     pub async fn delete(&self, name: &str) {
         self.kubectl(&["delete", "gaap", name, "--wait=false"]).await;
+    }
+
+    /// Deletes them through the API, all at the same time: kubectl deletes one after the other.
+    pub async fn delete_at_once(&self, namespace: &str, names: &[String]) {
+        let api: Api<GaapProxy> = Api::namespaced(self.client.clone(), namespace);
+        futures::stream::iter(names)
+            .for_each_concurrent(WIDE, async |name| {
+                let _ = api.delete(name, &DeleteParams::default()).await.unwrap();
+            })
+            .await;
     }
 
     /// Waits until our own watch shows the resource.

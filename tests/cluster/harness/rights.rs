@@ -7,6 +7,11 @@ use kube::api::{Api, PostParams};
 use super::judge::operator_user;
 use super::patience::{LIMIT, until};
 
+/// A review of one's own rights, which every authenticated user may ask for and which changes nothing.
+pub fn asks_for_rights(resource: &str) -> bool {
+    resource.starts_with("selfsubject")
+}
+
 /// Waits until the operator may do this in a namespace, or may no more: the API server reads its rules from a cache that
 /// follows a change within moments.
 pub async fn until_allowed(
