@@ -7,7 +7,7 @@ use gaap_simulator::ProxySpec;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::harness::{Cluster, LIMIT, PROXY, RELEASE, WatchKind, World, until, until_allowed};
+use crate::harness::{Cluster, LIMIT, OTHER, PROXY, RELEASE, WatchKind, World, until, until_allowed};
 
 /// What the chart grants on resources, in all namespaces.
 pub async fn rules(cluster: &Cluster) -> Value {
@@ -36,22 +36,24 @@ async fn what_is_taken_from_an_operator_at_work_is_named_until_it_is_granted_aga
     let world = World::build("rights lost").on(&cluster).gate().flag("--resync", "1s").start().await;
     let (granted, from) = (rules(&cluster).await, Timestamp::now());
 
-    // The open watch goes on, so a write meets the refusal first.
-    grant(&cluster, &without(&granted, "gaapproxies", "patch")).await;
-    until_allowed(&world.client(), "patch", ("gaap-operator.io", "gaapproxies"), world.namespace(), false).await;
     world.create("edge", PROXY).await;
-    world.operator().waits_for(&["permissions: ", "may not patch on gaapproxies (gaap-operator.io)"]).await;
-    grant(&cluster, &granted).await;
     world.available("edge").await;
-    world.operator().ready().await;
-
-    // An event that is refused keeps nothing from its work, and so is easily missed.
+    // First, while nothing else was refused: an event that is keeps nothing from its work, and so is easily missed.
     grant(&cluster, &without(&granted, "events", "create")).await;
     until_allowed(&world.client(), "create", ("events.k8s.io", "events"), world.namespace(), false).await;
     world.cloud().change_proxy(PROXY, &ProxySpec::default().status("CLOSED")).unwrap();
     world.condition("edge", "Ready", "Closed").await;
     world.operator().waits_for(&["may not create on events (events.k8s.io)"]).await;
     grant(&cluster, &granted).await;
+    world.operator().ready().await;
+
+    // The open watch goes on, so a write meets the refusal first.
+    grant(&cluster, &without(&granted, "gaapproxies", "patch")).await;
+    until_allowed(&world.client(), "patch", ("gaap-operator.io", "gaapproxies"), world.namespace(), false).await;
+    world.create("other", OTHER).await;
+    world.operator().waits_for(&["permissions: ", "may not patch on gaapproxies (gaap-operator.io)"]).await;
+    grant(&cluster, &granted).await;
+    world.available("other").await;
     world.operator().ready().await;
 
     grant(&cluster, &without(&granted, "gaapproxies", "watch")).await;
