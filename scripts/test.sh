@@ -22,7 +22,10 @@ export CARGO_TERM_PROGRESS_WHEN=never
 # and they would be compiled twice.
 suite() { cargo test --workspace --locked --quiet "$@"; }
 
-formatted() { cargo fmt --all --check; }
+formatted() {
+    cargo fmt --all --check
+    scripts/patiently-test.sh
+}
 linted() { cargo clippy --workspace --all-targets --locked --quiet -- -D warnings; }
 units() {
     suite --lib --bins
@@ -54,20 +57,21 @@ pods() {
         return
     fi
     # What the tests measure is to be seen in every run.
-    "$control_plane_program" run --node -- \
-        cargo test --workspace --locked --test pods -- --test-threads "${PODS_THREADS:-3}" --nocapture
+    scripts/patiently.sh "${PODS_THREADS:-3}" "$control_plane_program" run --node -- \
+        cargo test --workspace --locked --test pods -- --nocapture
 }
 cluster() {
     # The earlier operator, which the tests of upgrades start.
     suite --features previous-operator/program --test previous
     suite --test cluster --no-run
-    "$control_plane_program" run --controllers -- \
-        cargo test --workspace --locked --test cluster -- --test-threads "${CLUSTER_THREADS:-14}"
+    scripts/patiently.sh "${CLUSTER_THREADS:-14}" "$control_plane_program" run --controllers -- \
+        cargo test --workspace --locked --test cluster --
 }
 fire() {
     suite --test fire --no-run
     # The table of faults, and the pairs, are to be seen in every run.
-    "$control_plane_program" run --controllers -- cargo test --workspace --locked --test fire -- --nocapture
+    scripts/patiently.sh 2 "$control_plane_program" run --controllers -- \
+        cargo test --workspace --locked --test fire -- --nocapture
 }
 image() {
     scripts/image.sh
@@ -81,7 +85,7 @@ denied() {
 }
 
 steps=(
-    "formatted|the code is formatted"
+    "formatted|the code is formatted; of failed tests only slow ones are tried again"
     "linted|clippy finds nothing"
     "units|unit, loopback and oracle tests, and the coverage table"
     "model|the deletion protocol, explored with every single fault; seeded bugs are caught"
@@ -104,6 +108,11 @@ if [[ -z $fast ]]; then
         "demo|the demo, whole and interrupted"
     )
 fi
+
+# Which tests were slow beside the others, see scripts/patiently.sh.
+mkdir -p "$target/tmp"
+export TOO_SLOW=$target/tmp/too-slow
+rm -f "$TOO_SLOW"
 
 summary=()
 began=$SECONDS
@@ -134,4 +143,7 @@ done
 
 echo
 printf '%s\n' "${summary[@]}"
+if [[ -s $TOO_SLOW ]]; then
+    sed 's/^/too slow beside the others, in time when alone: /' "$TOO_SLOW"
+fi
 echo "all ${#steps[@]} steps passed in $((SECONDS - began)) s"

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gaap_simulator::{Fault, Kind, Phase};
 use k8s_openapi::jiff::Timestamp;
 
-use crate::harness::{LIMIT, PROXY, Side, Signal, World, Write};
+use crate::harness::{LIMIT, PROXY, Side, Signal, World, Write, in_time};
 use crate::leader::{ends_well, in_flight, took};
 
 /// SIGTERM ends the process within this at any moment.
@@ -13,7 +13,7 @@ const PROMPT: Duration = Duration::from_secs(2);
 
 pub async fn ends_promptly(world: &World, moment: &str) {
     let (status, took) = world.operator().terminate().await;
-    assert!(took < PROMPT, "{moment}: SIGTERM ended it only after {took:?}");
+    in_time(took < PROMPT, format_args!("{moment}: SIGTERM ended it only after {took:?}"));
     assert!(status.success(), "{moment}: {status}");
 }
 
@@ -71,7 +71,7 @@ async fn hands_over(phase: Phase) {
     leader.signal(Signal::TERM);
     let time = world.took_over(standby, asked).await;
     took("SIGTERM", time);
-    assert!(time < Duration::from_secs(2), "{time:?}");
+    in_time(time < PROMPT, format_args!("{time:?}"));
     assert_eq!(leader.ended(LIMIT).await.code(), Some(0));
     ends_well(world).await;
 }

@@ -1,6 +1,6 @@
 //! The table of single faults.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Instant;
 
 use futures::future::{FutureExt, join_all};
@@ -23,10 +23,16 @@ async fn every_single_fault_at_every_effect_of_a_deletion_ends_with_one_accepted
     for (part, end) in join_all(ends).await {
         match end {
             Ok(ended) => rows.extend(ended),
-            Err(_) => failed.push(part),
+            Err(panic) => failed.push((part, panic)),
         }
     }
     print(&rows);
     println!("{} single faults ended in {:.0} s", rows.len(), begun.elapsed().as_secs_f64());
-    assert!(failed.is_empty(), "failed, as told above: {failed:?}");
+    // What a part said when it failed is the message of this test, or nobody could tell a slow one from a wrong one.
+    for (part, _) in &failed {
+        println!("failed, as told above: {part}");
+    }
+    if let Some((_, panic)) = failed.pop() {
+        resume_unwind(panic);
+    }
 }

@@ -38,7 +38,7 @@ pub use gate::{Gate, Hold, Side};
 pub use judge::operator_user;
 pub use objects::{WIDE, manifest};
 pub use operator::{Operator, Release, Signal};
-pub use patience::{LIMIT, until};
+pub use patience::{LIMIT, in_time, until};
 pub use replicas::LEASE;
 pub use rights::{asks_for_rights, until_allowed};
 pub use serving::Metrics;

@@ -28,7 +28,7 @@ const CLOUD_MANIFEST: &str = "tests/demo/gaap-simulator.yaml";
 const CLOUD: &str = "gaap-cloud";
 
 /// A crashed leader is replaced within one lease of 15 s; the rest is for a machine that is busy.
-const HAND_OVER_LIMIT: Duration = Duration::from_secs(15 + 5);
+const HAND_OVER_LIMIT: Duration = Duration::from_secs(15 + 10);
 
 /// What is shown before the node starts.
 ///

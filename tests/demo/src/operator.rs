@@ -18,10 +18,10 @@ use crate::patience::until;
 use crate::simulator::{SECRET_ID, SECRET_KEY, client};
 use crate::terminal::link;
 
-const READY_LIMIT: Duration = Duration::from_secs(30);
+const READY_LIMIT: Duration = Duration::from_secs(60);
 
 /// SIGTERM ends the operator within 2 s; a machine under load gets some more.
-const STOP_LIMIT: Duration = Duration::from_secs(10);
+const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// A running operator.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ pub const SECRET: &str = "gaap-credentials";
 pub const CHART: &str = "deploy/helm/gaap-operator";
 
 /// Nothing in the demo takes longer on a machine that works.
-pub const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// A resource of deploy/samples.
 #[derive(Debug)]

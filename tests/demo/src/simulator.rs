@@ -26,7 +26,7 @@ pub const SECRET_ID: &str = "AKIDDEMO0000000000000000000000000001";
 pub const SECRET_KEY: &str = "demodemodemodemodemodemodemo0001";
 
 /// A program on loopback answers in milliseconds.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// A running simulator.
 #[derive(Debug)]

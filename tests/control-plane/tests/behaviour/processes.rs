@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Waits until `condition` holds; fails the test when it does not within 30 s.
+/// Waits until `condition` holds; fails the test when it does not within 90 s.
 pub async fn until(what: &str, condition: impl Fn() -> bool) {
-    until_within(Duration::from_secs(30), what, condition).await;
+    until_within(Duration::from_secs(90), what, condition).await;
 }
 
 /// The same within a limit.

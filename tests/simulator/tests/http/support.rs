@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 pub const OTHER_UIN: &str = "100000000002";
 pub const OTHER_ID: &str = "AKIDOTHER";
 pub const OTHER_KEY: &str = "other-secret-key";
-pub const LIMIT: Duration = Duration::from_secs(10);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 pub struct Cloud {
     pub simulator: Simulator,

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Runs a suite that shares its machine, and gives a test that missed a limit of time a second try with the machine to itself.
+#   scripts/patiently.sh THREADS COMMAND...   (COMMAND ends with the arguments of the test program)
+#
+# On two processors a dozen tests wait for one another, and a machine in a data centre has neighbours: there a missed limit of
+# time says as much about the machine as about the operator. Wider limits alone would let a slow operator through; a second
+# try alone does not. Only that is tried again: a test that fails with "too slow: " (tests/cluster/harness/patience.rs).
+# A broken promise, or any other assertion, fails at once, and so do more than three. What was slow is told at the end of
+# the run (the file TOO_SLOW), so that nobody overlooks a test that gets slower.
+set -euo pipefail
+
+threads=$1
+shift
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+status=0
+"$@" --test-threads "$threads" 2>&1 | tee "$log" || status=$?
+if ((status == 0)); then
+    exit 0
+fi
+
+# The names below the last "failures:". One whose thread also panicked for another reason is not one that was slow.
+slow=$(awk '
+    /^failures:$/ { split("", failed); listed = 1; next }
+    listed && /^    [a-z_0-9:]+$/ { failed[$1] = 1; next }
+    listed && NF { listed = 0 }
+    /^thread .* panicked at / { split($0, part, "\047"); name = part[2]; next_is_reason = 1; next }
+    next_is_reason { if (/^too slow: /) slow[name] = 1; else other[name] = 1; next_is_reason = 0 }
+    END {
+        for (name in failed) { all++; if ((name in slow) && !(name in other)) print name; else wrong++ }
+        if (wrong || !all || all > 3) exit 1
+    }
+' "$log") || exit "$status"
+
+mapfile -t names <<<"$slow"
+echo
+echo "== too slow beside the others, tried once more with the machine to themselves: ${names[*]}"
+"$@" --test-threads 1 --exact "${names[@]}"
+if [[ -n ${TOO_SLOW:-} ]]; then
+    printf '%s\n' "${names[@]}" >>"$TOO_SLOW"
+fi
