@@ -89,8 +89,13 @@ impl Install {
 
     /// The same of any chart.
     pub async fn helm_install_chart(&self, chart: &str, more: &[&str]) -> String {
+        self.helm_install_polling(chart, "300ms", more).await
+    }
+
+    /// The same with this `--destroy-poll`.
+    pub async fn helm_install_polling(&self, chart: &str, poll: &str, more: &[&str]) -> String {
         let (repository, tag) = image("gaap-operator");
-        let flags = "{--destroy-poll=300ms,--absence-spacing=300ms,--settle-time=3s,--request-timeout=3s}";
+        let flags = format!("{{--destroy-poll={poll},--absence-spacing=300ms,--settle-time=3s,--request-timeout=3s}}");
         let values = [
             format!("image.repository={repository}"),
             format!("image.tag={tag}"),
