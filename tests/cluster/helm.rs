@@ -13,6 +13,7 @@ async fn uninstall_leaves_resources_and_definition_in_place_and_destroys_nothing
     let notes = cluster.helm(&install).await;
     assert!(notes.contains("STATUS: deployed"), "{notes}");
     cluster.established().await;
+    cluster.rights_are_known().await;
     let world = World::build("helm").on(&cluster).start().await;
     world.create("edge", PROXY).await;
     world.available("edge").await;
@@ -54,6 +55,7 @@ async fn uninstall_leaves_resources_and_definition_in_place_and_destroys_nothing
 
     // Installed again, it takes up where it was: also with the definition that stayed.
     cluster.helm(&install).await;
+    cluster.rights_are_known().await;
     let kubeconfig = cluster.plane().service_account_kubeconfig(SYSTEM, RELEASE).await.unwrap();
     world.operator().use_kubeconfig(kubeconfig);
     world.delete("edge").await;

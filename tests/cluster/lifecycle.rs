@@ -3,7 +3,7 @@
 use gaap_simulator::ProxySpec;
 use serde_json::json;
 
-use crate::harness::{OTHER, PROXY, World, in_both_modes, manifest};
+use crate::harness::{OTHER, PROXY, World, in_both_modes, in_time, manifest};
 
 #[tokio::test]
 async fn a_running_proxy_is_adopted_and_deleting_its_resource_destroys_it_exactly_once() {
@@ -166,7 +166,8 @@ async fn a_deleted_resource_says_at_every_moment_what_it_waits_for() {
     world.available("edge").await;
     world.delete("edge").await;
     world.gone("edge").await;
-    assert_eq!(world.reasons("edge", "Deleting"), ["Destroying", "ConfirmingAbsence"]);
+    let reasons = world.reasons("edge", "Deleting");
+    in_time(reasons == ["Destroying", "ConfirmingAbsence"], format_args!("{reasons:?}"));
     for object in
         world.history("edge").iter().filter(|object| object["status"]["conditions"].to_string().contains("Deleting"))
     {

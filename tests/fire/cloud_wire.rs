@@ -104,7 +104,7 @@ const LOOKS: &[Trouble] = &[
     trouble("reset-before-answer", Kind::ResetBeforeAnswer, Fault::before, ONCE),
     trouble("answer-lost", Kind::AnswerLost, plain, ONCE),
     trouble("reset-mid-body", Kind::ResetMidBody, plain, ONCE),
-    trouble("delay, after the caller gave up", Kind::Delay, |fault| fault.before().delay(4_000), ONCE),
+    trouble("delay, after the caller gave up", Kind::Delay, |fault| fault.before().delay(9_000), ONCE),
     trouble("hang before", Kind::Hang, Fault::before, ONCE),
     trouble("hang after commit", Kind::Hang, Fault::after, ONCE),
     trouble("duplicate-delivery", Kind::DuplicateDelivery, plain, ONCE),
@@ -200,8 +200,13 @@ pub async fn sends() -> Vec<Row> {
 /// An answer to a look is one for all proxies that were asked for together, so the rows take turns until each fault has
 /// been shown; from there on they go side by side, with one exception.
 pub async fn looks() -> Vec<Row> {
-    // A look that shows RUNNING for longer than the settle time is a reason for another request, and no fault of a look.
-    let world = with_times(world("cloud wire looks")).flag("--settle-time", "60s").start().await;
+    // A look that shows RUNNING for longer than the settle time is a reason for another request, and no fault of a look. One
+    // that a busy machine answers late is lost, and what it would have shown may be what stands between two lies.
+    let world = with_times(world("cloud wire looks"))
+        .flag("--settle-time", "60s")
+        .flag("--request-timeout", "5s")
+        .start()
+        .await;
     create(&world, 0..LOOKS.len()).await;
     join_all((0..LOOKS.len()).map(async |place| world.available(&name(place)).await)).await;
     let turn = Mutex::new(());

@@ -12,6 +12,8 @@ use tokio::process::Command;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
+use crate::patience::{gave_up, in_time};
+
 /// The chart of this repository.
 pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/helm/gaap-operator");
 /// The chart as it was before replicas could elect a leader.
@@ -173,6 +175,7 @@ pub async fn run(mut command: Command, input: Option<&str>) -> (bool, String) {
 async fn succeed(command: Command, input: Option<&str>) -> String {
     let shown = format!("{:?}", command.as_std());
     let (succeeded, said) = run(command, input).await;
+    in_time(succeeded || !gave_up(&said), format_args!("{shown}: {said}"));
     assert!(succeeded, "{shown} failed: {said}");
     said
 }

@@ -6,7 +6,7 @@ use gaap_simulator::Fault;
 use serde_json::{Value, json};
 
 use crate::bed::Bed;
-use crate::patience::{LIMIT, until};
+use crate::patience::{LIMIT, in_time, until};
 
 /// A proxy of every cloud: RUNNING, an hour old.
 pub const PROXY: &str = "link-sim00001";
@@ -78,6 +78,7 @@ impl Cloud {
     pub async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         until(&format!("{method} {path}"), LIMIT, async || match self.ask(method, path, body.clone()).await {
             Err(error) if method == "POST" && !error.contains("no endpoints available") => {
+                in_time(!error.contains("no answer in"), format_args!("{method} {path}: {error}"));
                 panic!("{method} {path}: {error}")
             }
             answer => answer,

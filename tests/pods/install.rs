@@ -95,7 +95,7 @@ impl Install {
     /// The same with this `--destroy-poll`.
     pub async fn helm_install_polling(&self, chart: &str, poll: &str, more: &[&str]) -> String {
         let (repository, tag) = image("gaap-operator");
-        let flags = format!("{{--destroy-poll={poll},--absence-spacing=300ms,--settle-time=3s,--request-timeout=3s}}");
+        let flags = format!("{{--destroy-poll={poll},--absence-spacing=300ms,--settle-time=3s,--request-timeout=10s}}");
         let values = [
             format!("image.repository={repository}"),
             format!("image.tag={tag}"),

@@ -47,6 +47,8 @@ async fn a_rotated_secret_is_used_without_a_restart_and_no_resource_notices() {
     install.gone("edge-1").await;
     install.destroyed_once(1..=1).await;
     assert!(install.cloud.destroys(&proxy(2)).await.is_empty());
-    assert!(install.pods().await.iter().all(|pod| pod.restarts == 0 && pod.ready));
+    install.all_ready(2).await;
+    let pods = install.pods().await;
+    assert!(pods.iter().all(|pod| pod.restarts == 0), "{pods:?}");
     install.finish().await;
 }

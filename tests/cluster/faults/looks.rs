@@ -7,7 +7,7 @@ use std::convert::identity as plain;
 use tokio::sync::Mutex;
 
 use super::sends::small_bomb;
-use super::{adopt, destroyed_once, in_both_modes, proxy, told_first};
+use super::{IMPATIENT, adopt, destroyed_once, in_both_modes_with, proxy, told_first};
 use crate::harness::{World, condition};
 
 /// A fault of the first look in a deletion, and what comes of it.
@@ -84,7 +84,7 @@ const ROWS: &[Row] = &[
 
 #[tokio::test]
 async fn a_look_that_meets_a_fault_says_nothing_about_the_proxy_and_is_made_again() {
-    in_both_modes("faults of looks", async |world: World| {
+    in_both_modes_with("faults of looks", &[IMPATIENT], async |world: World| {
         let names: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
         adopt(&world, &names).await;
         let turn = Mutex::new(());

@@ -7,7 +7,7 @@ use gaap_simulator::{AbsentAnswer, Credential, DEFAULT_UIN, Fault, Kind};
 use serde_json::{Value, json};
 
 use super::{adopt, destroyed_once, in_both_modes, proxy, told_first, waits, world};
-use crate::harness::{OTHER, PROXY, World, condition};
+use crate::harness::{OTHER, PROXY, World, condition, in_time};
 
 const NAMES: &[&str] = &["a", "b", "c", "d"];
 
@@ -34,7 +34,8 @@ async fn ready(world: &World) {
 async fn deletions_wait_while_the_endpoint_refuses_connections() {
     in_both_modes("connection-refused", async |world: World| {
         adopt(&world, NAMES).await;
-        world.cloud().refuse_connections(Duration::from_secs(8));
+        // For longer than what follows takes.
+        world.cloud().refuse_connections(Duration::from_secs(20));
         delete_all(&world).await;
         waits(&world, "CloudUnreachable", 4.0).await;
         ready(&world).await;
@@ -152,7 +153,8 @@ async fn another_cloud_under_the_same_name_is_told_and_believed_in_nothing() {
             let message = world.condition(name, "Deleting", "CredentialsInvalid").await;
             assert!(message.contains("AuthFailure.SecretIdNotFound"), "{message}");
             world.condition(name, "Stalled", "CredentialsInvalid").await;
-            assert_eq!(world.reasons(name, "Deleting"), ["CredentialsInvalid"]);
+            let reasons = world.reasons(name, "Deleting");
+            in_time(reasons == ["CredentialsInvalid"], format_args!("{name}: {reasons:?}"));
             assert_eq!(world.event(name, "CredentialsInvalid").await.kind, "Warning");
         }
         let metrics = world.operator().metrics().await;

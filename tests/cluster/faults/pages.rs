@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use gaap_simulator::{Entry, Fault, Kind};
 
-use super::{adopt, destroyed_once, in_both_modes, proxy, told_first};
+use super::{adopt, destroyed_once, in_both_modes, in_both_modes_with, proxy, told_first};
 use crate::harness::{LIMIT, World, until};
 
 /// Resources that are looked at together.
@@ -58,7 +58,8 @@ async fn a_proxy_that_an_answer_counts_but_does_not_list_is_not_absent() {
 /// The answer is whole and wrong, which nobody can tell: the second look is what saves the proxy.
 #[tokio::test]
 async fn one_whole_answer_without_a_proxy_is_no_proof_of_its_absence() {
-    in_both_modes("absent-from-page-and-count", async |world: World| {
+    // A longer spacing: with a short one the second look is due before the first is told.
+    in_both_modes_with("absent-from-page-and-count", &[("--absence-spacing", "2s")], async |world: World| {
         let fault = Fault::new(Kind::AbsentFromPage).with(|with| with.hide_from_total = true);
         let look = look_together(&world, fault).await;
         for id in &look.ids {

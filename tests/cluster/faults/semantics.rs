@@ -7,7 +7,7 @@ use gaap_simulator::{AbsentAnswer, Entry, Fault, Kind, ProxySpec, Sight, TokenMo
 use serde_json::{Value, json};
 
 use super::{adopt, destroyed_once, proxy, seconds_between, told_first, waits};
-use crate::harness::{BOTH, LIMIT, World, until};
+use crate::harness::{BOTH, LIMIT, World, in_time, until};
 
 /// Flags beside the times of all.
 type Flags = &'static [(&'static str, &'static str)];
@@ -140,7 +140,7 @@ impl Row<'_> {
         self.delete().await;
         self.ends("a").await;
         let expected = ["Destroying", "ConfirmingAbsence"].repeat(3);
-        assert_eq!(self.steps(), expected, "{}", self.name);
+        in_time(self.steps() == expected, format_args!("{}: {:?}", self.name, self.steps()));
     }
 
     /// RUNNING right after an accepted request means nothing.
@@ -221,7 +221,7 @@ impl Row<'_> {
     async fn sent_again(&self, second: Fault, code: &str) {
         let destroy = |kind| Fault::new(kind).on("DestroyProxies");
         self.fault(destroy(Kind::AnswerLost));
-        self.fault(destroy(Kind::DestroyDuration).with(|with| with.duration_ms = Some(4_000)));
+        self.fault(destroy(Kind::DestroyDuration).with(|with| with.duration_ms = Some(12_000)));
         self.fault(second.on("DestroyProxies").skip(1));
         self.fault(Fault::new(Kind::StaleAfterAccept).on("DescribeProxies"));
         self.delete().await;

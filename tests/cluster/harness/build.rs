@@ -286,7 +286,8 @@ async fn allow_leases(cluster: &Cluster, client: &Client, namespace: &str) {
     until_allowed(client, "create", ("coordination.k8s.io", "leases"), namespace, true).await;
 }
 
-async fn admin(cluster: &Cluster) -> Client {
+/// A client of the administrator.
+pub(super) async fn admin(cluster: &Cluster) -> Client {
     // The operator under test chooses for itself; two providers are linked into no binary of this repository.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config = Kubeconfig::read_from(cluster.plane().admin_kubeconfig()).unwrap();

@@ -27,6 +27,11 @@ pub async fn until<T>(what: &str, limit: Duration, mut check: impl AsyncFnMut() 
     }
 }
 
+/// Whether kubectl or helm gave up waiting.
+pub fn gave_up(said: &str) -> bool {
+    ["timed out", "deadline exceeded", "TLS handshake timeout", "i/o timeout"].iter().any(|word| said.contains(word))
+}
+
 /// What a test asserts about time, and only that: a busy machine can break it.
 ///
 /// # Panics

@@ -11,6 +11,10 @@ use tokio::process::Command;
 use tokio::runtime::Runtime;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
+use super::build::admin;
+use super::patience::{gave_up, in_time};
+use super::rights::until_allowed;
+
 /// The release, and by it the ServiceAccount of the operator.
 pub const RELEASE: &str = "gaap-operator";
 /// The namespace of the release.
@@ -51,7 +55,7 @@ impl Cluster {
         // An API server takes seconds of both processors to start, which a world that measures would see.
         let _turn = if own { Some(turn(false).await) } else { None };
         // The control plane lives on the runtime that started it, and that of a test ends with the test.
-        on_services(async move {
+        let cluster = on_services(async move {
             let options = Options { controllers: !own, ..Options::default() };
             let plane = match own {
                 true => ControlPlane::start(options).await,
@@ -65,7 +69,11 @@ impl Cluster {
             }
             Arc::new(cluster)
         })
-        .await
+        .await;
+        if install {
+            cluster.rights_are_known().await;
+        }
+        cluster
     }
 
     /// Installs CRD, ServiceAccount and RBAC as a user does. No pod: the operators are processes of the tests.
@@ -73,6 +81,11 @@ impl Cluster {
         let options = ["--namespace", SYSTEM, "--create-namespace", "--set", "replicaCount=0"];
         self.helm(&[&["upgrade", "--install", RELEASE, CHART], options.as_slice()].concat()).await;
         self.established().await;
+    }
+
+    /// Waits until the API server has read the rules that were just installed.
+    pub async fn rights_are_known(&self) {
+        until_allowed(&admin(self).await, "patch", ("gaap-operator.io", "gaapproxies"), "default", true).await;
     }
 
     /// Waits until the API server serves the resource.
@@ -128,6 +141,7 @@ impl Cluster {
 async fn succeed(command: Command, input: Option<&str>) -> String {
     let shown = format!("{:?}", command.as_std());
     let (succeeded, said) = run(command, input).await;
+    in_time(succeeded || !gave_up(&said), format_args!("{shown}: {said}"));
     assert!(succeeded, "{shown} failed: {said}");
     said
 }

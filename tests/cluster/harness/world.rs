@@ -32,7 +32,8 @@ pub const FLAGS: &[(&str, &str)] = &[
     ("--destroy-poll", "300ms"),
     ("--absence-spacing", "300ms"),
     ("--settle-time", "3s"),
-    ("--request-timeout", "3s"),
+    // Not shorter: a busy machine would make good answers late, and with an election it may not be longer.
+    ("--request-timeout", "10s"),
     ("--minimum-age", "120s"),
 ];
 
@@ -100,10 +101,14 @@ impl World {
         self.client.clone()
     }
 
-    /// Starts every operator that is not running, and waits until it is ready.
+    /// Starts every operator that is not running, all at once, and waits until they are ready.
     pub async fn start_all(&self) {
-        for operator in self.operators().filter(|operator| !operator.is_running()) {
-            operator.start().await;
+        let idle: Vec<&Operator> = self.operators().filter(|operator| !operator.is_running()).collect();
+        for operator in &idle {
+            operator.spawn().await;
+        }
+        for operator in &idle {
+            operator.ready().await;
         }
     }
 

@@ -19,7 +19,7 @@ pub async fn get(address: SocketAddr, path: &str) -> Result<(u16, String), Strin
         stream.read_to_string(&mut text).await?;
         Ok::<_, std::io::Error>(text)
     };
-    let text = timeout(Duration::from_secs(5), exchange).await.map_err(|_| "no answer in 5 s")?;
+    let text = timeout(Duration::from_secs(30), exchange).await.map_err(|_| "no answer in 30 s")?;
     let text = text.map_err(|error| error.to_string())?;
     let (head, body) = text.split_once("\r\n\r\n").ok_or("no head")?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no status")?;

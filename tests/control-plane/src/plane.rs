@@ -233,7 +233,7 @@ impl ControlPlane {
     pub async fn settled_audit(&self, since: Position) -> Result<Vec<serde_json::Value>> {
         let mark = format!("settled-{}", random::hexadecimal::<8>()?);
         self.ours("the audit log")?.api.mark(&mark).await?;
-        let limit = Duration::from_secs(10);
+        let limit = Duration::from_secs(60);
         let is_mark = |entry: &serde_json::Value| entry.get("auditID").is_some_and(|id| id == mark.as_str());
         self.audit().wait_for("our own request", since, limit, is_mark).await?;
         self.audit().entries(since)
