@@ -113,6 +113,11 @@ fi
 mkdir -p "$target/tmp"
 export TOO_SLOW=$target/tmp/too-slow
 rm -f "$TOO_SLOW"
+tell_slow() {
+    if [[ -s $TOO_SLOW ]]; then
+        sed 's/^/too slow beside the others, in time when alone: /' "$TOO_SLOW"
+    fi
+}
 
 summary=()
 began=$SECONDS
@@ -135,6 +140,7 @@ for step in "${steps[@]}"; do
     summary+=("$(printf '%4d s  %s' "$took" "$what")")
     if ((status)); then
         printf '\n%s\n' "${summary[@]}"
+        tell_slow
         echo "FAILED in step $number/${#steps[@]}: $what (${took} s, exit status $status)" >&2
         exit 1
     fi
@@ -143,7 +149,5 @@ done
 
 echo
 printf '%s\n' "${summary[@]}"
-if [[ -s $TOO_SLOW ]]; then
-    sed 's/^/too slow beside the others, in time when alone: /' "$TOO_SLOW"
-fi
+tell_slow
 echo "all ${#steps[@]} steps passed in $((SECONDS - began)) s"

@@ -304,8 +304,8 @@ async fn c14_sigterm_while_a_request_is_under_way_sends_no_other_and_leaves_it_r
     world.delete("edge").await;
     world.fault_hits(hang).await;
     let (_, took) = world.operator().terminate().await;
-    in_time(took < std::time::Duration::from_secs(2), format_args!("SIGTERM ended it after {took:?}"));
     assert_eq!(world.destroys(PROXY).len(), 1);
+    in_time(took < std::time::Duration::from_secs(2), format_args!("SIGTERM ended it after {took:?}"));
     world.operator().start().await;
     ends_well(world, 1).await;
 }

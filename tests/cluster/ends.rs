@@ -13,8 +13,8 @@ const PROMPT: Duration = Duration::from_secs(2);
 
 pub async fn ends_promptly(world: &World, moment: &str) {
     let (status, took) = world.operator().terminate().await;
-    in_time(took < PROMPT, format_args!("{moment}: SIGTERM ended it only after {took:?}"));
     assert!(status.success(), "{moment}: {status}");
+    in_time(took < PROMPT, format_args!("{moment}: SIGTERM ended it only after {took:?}"));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use gaap_simulator::{Entry, Fault, Kind, ProxySpec};
 use serde_json::{Value, json};
 
-use crate::harness::{LIMIT, World, condition, headline, manifest, until};
+use crate::harness::{LIMIT, World, condition, headline, in_time, manifest, until};
 
 /// What a user is told, and by it what happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -264,7 +264,9 @@ async fn describe_codes(part: usize, parts: usize) {
             assert_eq!(condition(&object, "Ready").unwrap().0, "False");
             let (_, _, message) = condition(&object, "Ready").unwrap();
             let answers = world.requests().into_iter().filter(|entry| entry.ids.contains(&id) && entry.code == *code);
-            assert!(answers.map(|entry| entry.request_id).any(|id| message.contains(&id)), "{code}: {message}");
+            let told: Vec<bool> = answers.map(|entry| message.contains(&entry.request_id)).collect();
+            assert!(told.contains(&true), "{code}: {message}");
+            in_time(told[0], format_args!("{code}: not told at once"));
             world.cloud().remove_fault(first);
         }
         if ABSENT.contains(code) {

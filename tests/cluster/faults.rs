@@ -73,11 +73,12 @@ async fn told_first(world: &World, name: &str, reason: &str) {
     // The gauges tell of a step before its condition is written.
     world.was(name, "a step of its deletion", |object| condition(object, "Deleting").is_some()).await;
     let reasons = world.reasons(name, "Deleting");
-    // On a busy machine the next step can be there before this one is written.
-    in_time(
-        reasons.first().map(String::as_str) == Some(reason),
-        format_args!("{name}: {reasons:?}, not {reason} first"),
-    );
+    let first = reasons.first().map_or("", String::as_str);
+    // On a busy machine the next step can be there before this one is written, or a call be given up. Any other step before it
+    // is wrong.
+    let late = !reasons.iter().any(|told| told == reason) || first == "CloudUnreachable";
+    in_time(first == reason || !late, format_args!("{name}: {reasons:?}, not {reason} first"));
+    assert_eq!(first, reason, "{name}: {reasons:?}");
     let event = world.event(name, reason).await;
     assert_eq!(event.kind, "Normal", "{name}: {event:?}");
     for object in world.history(name) {

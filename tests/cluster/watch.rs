@@ -22,6 +22,9 @@ async fn a_dead_watch_is_noticed_within_its_timeout_and_five_seconds() {
     world.finish().await;
 }
 
+/// Before the silent watch is made anew, which would tell the operator.
+const SOON: Duration = Duration::from_secs(30);
+
 /// The look that hangs is not given up before the user has changed the resource.
 const PATIENT: (&str, &str) = ("--request-timeout", "60s");
 
@@ -43,9 +46,9 @@ async fn an_old_cache_never_sends_what_the_user_took_back() {
         world.kubectl(&["patch", "gaap", "edge", "--type=merge", "-p", &change.to_string()]).await;
         world.cloud().clear_faults();
         if name == "retain" {
-            world.gone("edge").await;
+            world.gone_within("edge", SOON).await;
         } else {
-            world.condition("edge", "Deleting", "Paused").await;
+            world.condition_within("edge", "Deleting", "Paused", SOON).await;
         }
         assert!(world.destroys(PROXY).is_empty(), "{name}");
         world.finish().await;

@@ -55,7 +55,9 @@ pub const EFFECTS: &[Effect] = &[ADOPT, AVAILABLE, READ, ACCEPTED, ATTEMPT, RELE
 
 /// A world whose cloud takes its time for a destroy, so that the moments can be told apart, and is empty.
 pub fn world(name: &str) -> Build {
-    World::build(name).proxies(0).gate().cloud(|cloud| cloud.destroy_duration_ms = 1_500)
+    // Short enough for some of the delays to be longer.
+    let world = World::build(name).proxies(0).gate().flag("--request-timeout", "3s");
+    world.cloud(|cloud| cloud.destroy_duration_ms = 1_500)
 }
 
 /// The proxy of the n-th row.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::bed::own_node;
 use crate::install::{Install, proxy};
-use crate::patience::{in_time, until};
+use crate::patience::until;
 
 const RESOURCES: u32 = 10_000;
 /// 40 000 writes, which an API server on two cores does in four minutes beside other tests.
@@ -56,10 +56,8 @@ async fn ten_thousand_resources_fit_into_the_default_memory_limit() {
         begun.elapsed().as_secs()
     );
     install.all_ready(2).await;
-    let pods = install.pods().await;
-    // A leader that cannot renew its Lease in time ends with 1, as it must; beyond its memory it would be killed.
-    assert!(pods.iter().all(|pod| pod.restarts == 0 || pod.last_exit == Some(1)), "{pods:?}");
-    in_time(pods.iter().all(|pod| pod.restarts == 0), format_args!("a Lease was not renewed in time: {pods:?}"));
+    // Beyond its memory it would be killed.
+    install.went_on().await;
     // The resources go with the namespace; their proxies live, since nobody is there to destroy them.
     install.finish().await;
 }

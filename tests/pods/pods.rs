@@ -8,7 +8,7 @@ use kube::api::{Api, ListParams};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::install::{Install, PATIENCE, RELEASE};
-use crate::patience::{LIMIT, until};
+use crate::patience::{LIMIT, in_time, until};
 
 /// One pod of the release.
 #[derive(Clone, Debug)]
@@ -96,6 +96,20 @@ impl Install {
         let mut command = self.bed.plane.kubectl();
         command.args(["-n", &self.namespace, "logs", pod]);
         crate::bed::run(command, None).await.1
+    }
+
+    /// Asserts that no container of the operator has ended since its pod was made. A leader that cannot renew its Lease in
+    /// time ends, as it must, and on a busy node that is a matter of time.
+    pub async fn went_on(&self) {
+        let pods = self.pods().await;
+        for pod in pods.iter().filter(|pod| pod.restarts > 0) {
+            let mut command = self.bed.plane.kubectl();
+            command.args(["-n", &self.namespace, "logs", "--previous", &pod.name]);
+            let (_, log) = crate::bed::run(command, None).await;
+            let lost = log.contains("could not be renewed in time");
+            in_time(!lost || pod.restarts > 1, format_args!("{} did not renew the Lease in time", pod.name));
+        }
+        assert!(pods.iter().all(|pod| pod.restarts == 0), "{pods:?}");
     }
 
     /// Sends a signal from outside to the operator in a pod.

@@ -48,7 +48,6 @@ async fn a_rotated_secret_is_used_without_a_restart_and_no_resource_notices() {
     install.destroyed_once(1..=1).await;
     assert!(install.cloud.destroys(&proxy(2)).await.is_empty());
     install.all_ready(2).await;
-    let pods = install.pods().await;
-    assert!(pods.iter().all(|pod| pod.restarts == 0), "{pods:?}");
+    install.went_on().await;
     install.finish().await;
 }

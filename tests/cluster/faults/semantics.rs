@@ -140,7 +140,9 @@ impl Row<'_> {
         self.delete().await;
         self.ends("a").await;
         let expected = ["Destroying", "ConfirmingAbsence"].repeat(3);
-        in_time(self.steps() == expected, format_args!("{}: {:?}", self.name, self.steps()));
+        let steps = self.steps();
+        assert!(steps.iter().all(|step| expected.contains(&step.as_str())), "{}: {steps:?}", self.name);
+        in_time(steps == expected, format_args!("{}: {steps:?}", self.name));
     }
 
     /// RUNNING right after an accepted request means nothing.

@@ -64,7 +64,8 @@ impl World {
                 && entry["responseStatus"]["code"].as_u64().is_some_and(|code| (200..300).contains(&code))
         };
         let audit = self.cluster.plane().audit();
-        let write = audit.wait_for(&format!("{host} to lead"), self.since, LIMIT, takes).await.unwrap();
+        let write = audit.wait_for(&format!("{host} to lead"), self.since, LIMIT, takes).await;
+        let write = write.unwrap_or_else(|error| panic!("too slow: {error}"));
         let received: Timestamp = write["requestReceivedTimestamp"].as_str().unwrap().parse().unwrap();
         received.duration_since(since).try_into().expect("a write after that")
     }

@@ -196,6 +196,7 @@ impl Drop for World {
             for operator in self.operators() {
                 eprintln!("=== the end of an operator's log\n{}\n===", last_lines(&operator.log(), 60));
             }
+            self.tell_broken_promises();
         } else {
             assert!(self.finished, "{}: a test ends with world.finish().await", self.name);
         }
