@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
 
-use crate::harness::{PROXY, World, run};
+use crate::harness::{LIMIT, PROXY, World, run, until};
 
 /// Runs kubectl with the operator's own kubeconfig: for the API server this is the operator.
 async fn as_the_operator(world: &World, arguments: &[&str]) -> (bool, String) {
@@ -27,10 +27,17 @@ async fn a_finalizer_that_goes_without_proved_absence_is_seen() {
     world.available("edge").await;
     world.delete("edge").await;
     world.condition("edge", "Deleting", "TooYoung").await;
+    assert_eq!(world.broken(), None);
     let patch = r#"[{"op":"remove","path":"/metadata/finalizers/0"}]"#;
     let (succeeded, said) = as_the_operator(&world, &["patch", "gaap", "edge", "--type=json", "-p", patch]).await;
     assert!(succeeded, "{said}");
     world.gone("edge").await;
+    // Also in a world that did not come to its end: the entry is written moments after the answer.
+    until("the sight of it", LIMIT, async || match world.broken() {
+        Some(said) if said.contains("S2 (") => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
     let said = verdict(world).await;
     assert!(said.contains("S2 (") && said.contains("S7 ("), "no proof, and a patch without the uid: {said}");
 }

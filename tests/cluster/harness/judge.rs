@@ -25,18 +25,16 @@ impl World {
         self.finished = true;
     }
 
-    /// Judges a world in which a test failed, as it stands: a test that missed a limit of time may have done so for a broken
-    /// promise, and then it is not to be tried again (`scripts/patiently.sh`).
-    pub(super) fn tell_broken_promises(&self) {
+    /// What is broken in a world as it stands, if anything is. A test that missed a limit of time may have done so for a
+    /// broken promise, and then it is not to be tried again (`scripts/patiently.sh`).
+    pub fn broken(&self) -> Option<String> {
         if self.operators().any(|operator| operator.log().contains("this is a defect of gaap-operator")) {
-            eprintln!("broken promise: {}: the operator panicked", self.name);
+            return Some("the operator panicked".to_owned());
         }
-        let Ok(audit) = self.cluster.plane().audit().entries(self.since) else { return };
+        let audit = self.cluster.plane().audit().entries(self.since).ok()?;
         let requests: Vec<Value> = self.requests().iter().map(|entry| serde_json::to_value(entry).unwrap()).collect();
         let verdict = oracle::judge(&audit, &requests, &self.context());
-        if !verdict.is_clean() {
-            eprintln!("broken promise: {}: the oracle says\n{verdict}", self.name);
-        }
+        (!verdict.is_clean()).then(|| format!("the oracle says\n{verdict}"))
     }
 
     async fn judge(&mut self) {
