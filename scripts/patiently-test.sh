@@ -33,7 +33,7 @@ expect() {
     fi
 }
 
-# failing NAME:REASON...
+# failing NAME=REASON...
 failing() {
     local one
     for one; do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a suite that shares its machine, and gives a test that missed a limit of time a second try with the machine to itself.
+# Runs a suite that shares its machine, and gives a test that missed a limit of time a second try with no other test beside.
 #   scripts/patiently.sh THREADS COMMAND...   (COMMAND ends with the arguments of the test program)
 #
 # On two processors a dozen tests wait for one another, and a machine in a data centre has neighbours: there a missed limit of
@@ -39,7 +39,7 @@ slow=$(awk '
 
 mapfile -t names <<<"$slow"
 echo
-echo "== too slow beside the others, tried once more with the machine to themselves: ${names[*]}"
+echo "== too slow beside the others, tried once more with no other test beside: ${names[*]}"
 "$@" --test-threads 1 --exact "${names[@]}" 2>&1 | tee -i "$log"
 if ! grep -q "^test result: ok\. ${#names[@]} passed" "$log"; then
     echo "not all of them were run" >&2

@@ -12,7 +12,7 @@ use tokio::process::Command;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
-use crate::patience::{gave_up, in_time};
+use crate::patience::succeeded;
 
 /// The chart of this repository.
 pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/helm/gaap-operator");
@@ -174,8 +174,7 @@ pub async fn run(mut command: Command, input: Option<&str>) -> (bool, String) {
 
 async fn succeed(command: Command, input: Option<&str>) -> String {
     let shown = format!("{:?}", command.as_std());
-    let (succeeded, said) = run(command, input).await;
-    in_time(succeeded || !gave_up(&said), format_args!("{shown}: {said}"));
-    assert!(succeeded, "{shown} failed: {said}");
+    let (good, said) = run(command, input).await;
+    succeeded(&shown, good, &said);
     said
 }

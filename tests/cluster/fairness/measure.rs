@@ -58,21 +58,17 @@ pub async fn make(world: &World, namespace: &str, names: &[String], how: Make) {
 pub async fn make_without_proxies(world: &World, namespace: &str, names: &[String], how: Make) {
     let api: Api<GaapProxy> = Api::namespaced(world.client(), namespace);
     let finalizers = if how == Make::New { json!([]) } else { json!([FINALIZER]) };
-    each(names, async |name| {
+    let create = async |name: &String| {
         let object = json!({
             "apiVersion": "gaap-operator.io/v1alpha1", "kind": "GaapProxy",
             "metadata": {"name": name, "finalizers": finalizers}, "spec": {"proxyId": proxy_of(name)},
         });
         api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
-    })
-    .await;
+    };
+    futures::stream::iter(names).for_each_concurrent(WIDE, create).await;
     if how == Make::Deleted {
         world.delete_at_once(namespace, names).await;
     }
-}
-
-async fn each(names: &[String], act: impl AsyncFn(&str)) {
-    futures::stream::iter(names).for_each_concurrent(WIDE, async |name| act(name).await).await;
 }
 
 /// Waits until the operator has seen the proxies of so many resources, all that there are.

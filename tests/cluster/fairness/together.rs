@@ -1,4 +1,4 @@
-//! The rate limit over a hand-over, and with two operators that act at the same time.
+//! The rate limit over a restart and a hand-over, and with two operators that act at the same time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use super::measure::{LONG, Make, Stopwatch, densest, make, names, proxy_of, rece
 use crate::harness::{Build, SECOND_KEY, Signal, World, in_time, until};
 
 const COUNT: usize = 60;
-const ACTIONS: [&str; 2] = ["DestroyProxies", "DescribeProxies"];
+const ACTIONS: [&str; 3] = ["DestroyProxies", "DescribeProxies", "GetCallerIdentity"];
 
 /// A world with deletions that nobody has begun yet. A rate that the cloud would not enforce by itself: what is measured
 /// is the operators' own pace.
@@ -40,6 +40,19 @@ fn destroyed_once(world: &World, all: &[String]) {
         let tokens: BTreeSet<_> = world.destroys(&proxy).into_iter().map(|entry| entry.client_token).collect();
         assert_eq!((world.accepted(&proxy), tokens.len()), (1, 1), "{proxy}: {:?}", world.destroys(&proxy));
     }
+}
+
+#[tokio::test]
+async fn a_restart_in_the_middle_does_not_begin_with_a_burst() {
+    let (world, all, stopwatch) = in_line(World::build("restart pace")).await;
+    sent(&world, 15).await;
+    world.operator().crash_and_restart().await;
+    stopwatch.times(&all).await;
+    let most = most(&world.requests());
+    tell(&format!("pace     | restart after 15 of {COUNT} requests: the most attempts in any second: {most:?}"));
+    assert!(most.values().all(|most| *most <= 20), "{most:?}");
+    destroyed_once(&world, &all);
+    world.finish().await;
 }
 
 #[tokio::test]

@@ -32,8 +32,7 @@ impl World {
             return Some("the operator panicked".to_owned());
         }
         let audit = self.cluster.plane().audit().entries(self.since).ok()?;
-        let requests: Vec<Value> = self.requests().iter().map(|entry| serde_json::to_value(entry).unwrap()).collect();
-        let verdict = oracle::judge(&audit, &requests, &self.context());
+        let verdict = self.verdict(&audit);
         (!verdict.is_clean()).then(|| format!("the oracle says\n{verdict}"))
     }
 
@@ -55,10 +54,14 @@ impl World {
         assert_eq!(self.cloud().dropped_requests(), 0, "the cloud's log is complete");
         let audit = self.cluster.plane().settled_audit(self.since).await.unwrap();
         self.judge_permissions(&audit);
-        let requests: Vec<Value> = self.requests().iter().map(|entry| serde_json::to_value(entry).unwrap()).collect();
-        let verdict = oracle::judge(&audit, &requests, &self.context());
+        let verdict = self.verdict(&audit);
         println!("{}: {verdict}", self.name);
         assert!(verdict.is_clean(), "{}: the oracle says\n{verdict}", self.name);
+    }
+
+    fn verdict(&self, audit: &[Value]) -> oracle::Verdict {
+        let requests: Vec<Value> = self.requests().iter().map(|entry| serde_json::to_value(entry).unwrap()).collect();
+        oracle::judge(audit, &requests, &self.context())
     }
 
     /// An API server that was just started denies everything for a moment, until it has read its own rules: denials

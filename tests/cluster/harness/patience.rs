@@ -1,7 +1,7 @@
 //! Waiting for a condition under a limit: no test sleeps for luck.
 //!
 //! A missed limit of time begins with "too slow: ", and with nothing else does a message begin so: `scripts/patiently.sh`
-//! gives such a test, and no other, a second try with the machine to itself.
+//! gives such a test, and no other, a second try with no other test beside.
 
 use std::fmt::Display;
 use std::time::{Duration, Instant};
@@ -32,9 +32,15 @@ pub async fn until<T>(what: &str, limit: Duration, mut check: impl AsyncFnMut() 
     }
 }
 
-/// Whether kubectl or helm gave up waiting.
-pub fn gave_up(said: &str) -> bool {
-    ["timed out", "deadline exceeded", "TLS handshake timeout", "i/o timeout"].iter().any(|word| said.contains(word))
+/// Asserts that kubectl or helm succeeded. That it gave up waiting is a matter of time.
+///
+/// # Panics
+/// When it failed.
+#[track_caller]
+pub fn succeeded(command: &str, succeeded: bool, said: &str) {
+    let gave_up = ["timed out", "deadline exceeded", "TLS handshake timeout", "i/o timeout"];
+    in_time(succeeded || !gave_up.iter().any(|word| said.contains(word)), format_args!("{command}: {said}"));
+    assert!(succeeded, "{command} failed: {said}");
 }
 
 /// What a test asserts about time, and only that: a busy machine can break it.

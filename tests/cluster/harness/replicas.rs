@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
 use super::operator::Operator;
-use super::patience::{LIMIT, until};
+use super::patience::{LIMIT, in_time, until};
 use super::world::World;
 
 /// How long a lease that is not renewed keeps others away.
@@ -65,8 +65,8 @@ impl World {
         };
         let audit = self.cluster.plane().audit();
         let write = audit.wait_for(&format!("{host} to lead"), self.since, LIMIT, takes).await;
-        let write = write.unwrap_or_else(|error| panic!("too slow: {error}"));
-        let received: Timestamp = write["requestReceivedTimestamp"].as_str().unwrap().parse().unwrap();
+        in_time(write.is_ok(), format_args!("{write:?}"));
+        let received: Timestamp = write.unwrap()["requestReceivedTimestamp"].as_str().unwrap().parse().unwrap();
         received.duration_since(since).try_into().expect("a write after that")
     }
 }

@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use super::build::admin;
-use super::patience::{gave_up, in_time};
+use super::patience::succeeded;
 use super::rights::until_allowed;
 
 /// The release, and by it the ServiceAccount of the operator.
@@ -140,9 +140,8 @@ impl Cluster {
 
 async fn succeed(command: Command, input: Option<&str>) -> String {
     let shown = format!("{:?}", command.as_std());
-    let (succeeded, said) = run(command, input).await;
-    in_time(succeeded || !gave_up(&said), format_args!("{shown}: {said}"));
-    assert!(succeeded, "{shown} failed: {said}");
+    let (good, said) = run(command, input).await;
+    succeeded(&shown, good, &said);
     said
 }
 
